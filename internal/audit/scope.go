@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"kith/internal/audit/proof"
+)
+
+// Errors of reading the log.
+var (
+	ErrNotFound = errors.New("no such event in this scope")
+	ErrPage     = errors.New("limit or cursor is not valid")
+)
+
+// MaxLimit is the most events that one page has; DefaultLimit holds where none
+// is given.
+const (
+	MaxLimit     = 500
+	DefaultLimit = 50
+)
+
+// Scope is how much of the log a reader may see (design.md §5). The zero value
+// sees nothing.
+type Scope struct {
+	worker uuid.UUID
+	agency string
+	all    bool
+}
+
+// OwnScope is a person's own accesses.
+func OwnScope(worker uuid.UUID) Scope { return Scope{worker: worker} }
+
+// AgencyScope is what an agency's privacy officer sees: accesses to the
+// agency's own data, only the part about its own entries; and accesses by its
+// own people, with what was released and never what was withheld.
+func AgencyScope(agency string) Scope { return Scope{agency: agency} }
+
+// AuditorScope is everything, with people by reference.
+func AuditorScope() Scope { return Scope{all: true} }
+
+func (s Scope) empty() bool { return !s.all && s.agency == "" && s.worker == uuid.Nil }
+
+// Filter narrows a list. Zero fields do not filter.
+type Filter struct {
+	From, Until time.Time // From included, Until not
+	Agency      string
+	Worker      uuid.UUID
+	Family      uuid.UUID
+	Subject     uuid.UUID // a person about whom something was released, or whom the event concerns
+	Purpose     string
+	Outcome     Outcome
+	Kind        Kind
+	Level       proof.Level // something was released at this level or above
+	Emergency   bool        // emergency accesses alone
+	Declared    bool        // declared relationships alone
+}
+
+// Page is where to go on and how far.
+type Page struct {
+	Limit int    // 0 means DefaultLimit
+	After string // cursor of the page before
+}
+
+// position is the place of an event in the order of the log's lists.
+type position struct {
+	occurred time.Time
+	id       uuid.UUID
+}
+
+// cursor is opaque to readers: they get it from one page and give it back.
+func (p position) cursor() string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(p.occurred.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(raw, p.id[:]...))
+}
+
+func parseCursor(text string) (position, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != 8+16 {
+		return position{}, ErrPage
+	}
+	micros := int64(binary.BigEndian.Uint64(raw))
+	if micros < 0 || micros > time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMicro() {
+		return position{}, ErrPage
+	}
+	return position{occurred: time.UnixMicro(micros).UTC(), id: uuid.UUID(raw[8:])}, nil
+}
+
+// conditions collects a WHERE clause with its arguments.
+type conditions struct {
+	sql  string
+	args []any
+}
+
+// add appends a condition; each ? in it is the next argument.
+func (c *conditions) add(condition string, args ...any) {
+	if c.sql != "" {
+		c.sql += " AND "
+	}
+	for i := range condition {
+		if condition[i] != '?' {
+			c.sql += condition[i : i+1]
+			continue
+		}
+		c.args = append(c.args, args[0])
+		args = args[1:]
+		c.sql += "$" + strconv.Itoa(len(c.args))
+	}
+}
+
+func (c *conditions) scope(s Scope) {
+	switch {
+	case s.all:
+	case s.agency != "":
+		// What its people did in its name, and what others opened of its own.
+		c.add("(agency = ? OR owners @> ARRAY[?]::text[])", s.agency, s.agency)
+	case s.worker != uuid.Nil:
+		c.add("worker = ?", s.worker)
+	default:
+		c.add("false")
+	}
+}
+
+func (c *conditions) filter(f Filter) {
+	if !f.From.IsZero() {
+		c.add("occurred_at >= ?", f.From)
+	}
+	if !f.Until.IsZero() {
+		c.add("occurred_at < ?", f.Until)
+	}
+	if f.Agency != "" {
+		c.add("agency = ?", f.Agency)
+	}
+	if f.Worker != uuid.Nil {
+		c.add("worker = ?", f.Worker)
+	}
+	if f.Family != uuid.Nil {
+		c.add("family = ?", f.Family)
+	}
+	if f.Subject != uuid.Nil {
+		c.add("subjects @> ARRAY[?]::uuid[]", f.Subject)
+	}
+	if f.Purpose != "" {
+		c.add("purpose = ?", f.Purpose)
+	}
+	if f.Outcome != "" {
+		c.add("outcome = ?", string(f.Outcome))
+	}
+	if f.Kind != "" {
+		c.add("retention = ? AND kind = ?", f.Kind.class(), string(f.Kind)) // the class leaves the other partitions out
+	}
+	if f.Level > proof.Hidden {
+		c.add("top_level >= ?", int16(f.Level))
+	}
+	if f.Emergency {
+		c.add("emergency")
+	}
+	if f.Declared {
+		c.add("declared")
+	}
+}
