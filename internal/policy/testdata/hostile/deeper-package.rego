@@ -1,0 +1,4 @@
+# refused: package must be local.<name>
+package local.rule.deeper
+
+lower contains {"entry": 0, "level": "hidden"}

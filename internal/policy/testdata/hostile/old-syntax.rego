@@ -1,0 +1,4 @@
+# refused: `if` keyword is required
+package local.rule
+
+lower[x] { x := {"entry": 0, "level": "hidden"} }

@@ -1,0 +1,4 @@
+# refused: package must be local.<name>
+package kith.kernel
+
+decision := {"allow": true}

@@ -1,0 +1,4 @@
+# refused: input.grants is not an input of local rules
+package local.rule
+
+lower contains {"entry": 0, "level": "hidden"} if input.grants

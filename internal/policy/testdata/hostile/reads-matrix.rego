@@ -1,0 +1,4 @@
+# refused: data.version.index is not data of local rules
+package local.rule
+
+lower contains {"entry": 0, "level": "hidden"} if count(data.version.index) > 0

@@ -1,0 +1,4 @@
+# refused: package must be local.<name>
+package system.authz
+
+default allow := true

@@ -1,0 +1,4 @@
+# refused: assigned var x unused
+package local.rule
+
+lower contains {"entry": 0, "level": "hidden"} if x := 1
