@@ -1,0 +1,244 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"kith/internal/audit"
+	"kith/internal/disclosure"
+	"kith/internal/family"
+	"kith/internal/identity"
+)
+
+//go:embed openapi.yaml
+var spec []byte
+
+// Config is what the face stands on.
+type Config struct {
+	Verifier *identity.Verifier
+	Door     *disclosure.Door
+	Recorder *audit.Recorder     // appends events that release nothing
+	Log      *audit.Log          // reads the log, as the auditor's role
+	Failures *audit.AuthFailures // counts callers without a good token
+	Intake   *family.Intake      // takes contributions
+	Logger   *slog.Logger
+	Metrics  *Metrics
+	Limits   Limits
+}
+
+// Limits bounds what one request may cost. The zero value of a field means its default.
+type Limits struct {
+	ReadTimeout       time.Duration // one answer about a family or the log; default 10 s
+	SubmissionTimeout time.Duration // one submission; default 30 min
+	SubmissionBytes   int64         // its body; default 1 GiB
+	HeaderBytes       int           // all headers; default 64 KiB
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.ReadTimeout == 0 {
+		l.ReadTimeout = 10 * time.Second
+	}
+	if l.SubmissionTimeout == 0 {
+		l.SubmissionTimeout = 30 * time.Minute
+	}
+	if l.SubmissionBytes == 0 {
+		l.SubmissionBytes = 1 << 30
+	}
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 64 << 10
+	}
+	return l
+}
+
+// Server answers the JSON routes.
+type Server struct {
+	Config
+	doc *openapi3.T
+	mux *chi.Mux
+}
+
+// New checks the spec and lays the routes.
+func New(c Config) (*Server, error) {
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData(spec)
+	if err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	c.Limits = c.Limits.withDefaults()
+	s := &Server{Config: c, doc: doc, mux: chi.NewRouter()}
+	s.routes()
+	return s, nil
+}
+
+// routes is every route of this face, on one screen.
+func (s *Server) routes() {
+	s.mux.NotFound(s.plain(func(http.ResponseWriter, *http.Request) error {
+		return problem(http.StatusNotFound, "no-such-route", "No such route", "The routes are described at /openapi.yaml.")
+	}))
+	s.mux.MethodNotAllowed(s.plain(func(http.ResponseWriter, *http.Request) error {
+		return problem(http.StatusMethodNotAllowed, "method", "This route does not take that method", "The routes are described at /openapi.yaml.")
+	}))
+	s.mux.Get("/openapi.yaml", s.plain(s.getSpec))
+
+	s.mux.Get("/v1/families/{family}", s.caller(s.Limits.ReadTimeout, s.readFamily))
+	s.mux.Post("/v1/submissions", s.caller(s.Limits.SubmissionTimeout, s.contribute))
+	s.mux.Get("/v1/access-events", s.caller(s.Limits.ReadTimeout, s.listAccessEvents))
+	s.mux.Get("/v1/access-events/{event}", s.caller(s.Limits.ReadTimeout, s.readAccessEvent))
+}
+
+// ServeHTTP makes the server a handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// handler answers a request or returns why it did not; an answer is written once.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// callerHandler is a handler for a verified caller.
+type callerHandler func(w http.ResponseWriter, r *http.Request, p identity.Principal) error
+
+type requestIDKey struct{}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// caller verifies who asks, validates the request against the spec and bounds its time.
+func (s *Server) caller(limit time.Duration, h callerHandler) http.HandlerFunc {
+	return s.plain(func(w http.ResponseWriter, r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		r = r.WithContext(ctx)
+		p, err := s.authenticate(r)
+		if err != nil {
+			return err
+		}
+		if err := s.validate(r); err != nil {
+			return err
+		}
+		return h(w, r, p)
+	})
+}
+
+// plain gives a request its id, recovers, writes a problem where the handler
+// returned one, and logs once. The log line names the route and never the
+// address: ids of families are personal data.
+func (s *Server) plain(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		id := uuid.NewString()
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		out := &recorder{ResponseWriter: w}
+		head := out.Header()
+		head.Set("Cache-Control", "no-store")
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		head.Set("Referrer-Policy", "no-referrer")
+		head.Set("Kith-Request", id)
+
+		err := s.guarded(h, out, r)
+		var p *Problem
+		if err != nil {
+			if !errors.As(err, &p) {
+				p = problem(http.StatusInternalServerError, "internal", "Nothing was shown", "Something went wrong here. Try again; if it stays, tell the hub's operator the request id.").because(err)
+			}
+			p.RequestID = id
+			if out.status == 0 {
+				writeProblem(out, p)
+			}
+		}
+		route := chi.RouteContext(r.Context()).RoutePattern()
+		if route == "" {
+			route = "none"
+		}
+		s.Metrics.request(route, out.status, time.Since(start))
+		level := slog.LevelInfo
+		attrs := []slog.Attr{slog.String("request", id), slog.String("method", r.Method), slog.String("route", route),
+			slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Duration("took", time.Since(start))}
+		if p != nil && p.cause != nil {
+			attrs = append(attrs, slog.String("cause", p.cause.Error()))
+			if p.Status >= 500 {
+				level = slog.LevelError
+			}
+		}
+		s.Logger.LogAttrs(r.Context(), level, "request", attrs...)
+	}
+}
+
+// guarded turns a panic into an error, so that one request cannot end the hub.
+func (s *Server) guarded(h handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			// The value may hold personal data: the type and the place say enough.
+			err = fmt.Errorf("panic of type %T at %s", v, firstFrames(debug.Stack()))
+		}
+	}()
+	return h(w, r)
+}
+
+func firstFrames(stack []byte) string {
+	lines := bytes.Split(stack, []byte("\n"))
+	for i, line := range lines {
+		if bytes.Contains(line, []byte("kith/internal")) && !bytes.Contains(line, []byte("guarded")) && i+1 < len(lines) {
+			return string(bytes.TrimSpace(bytes.SplitN(lines[i+1], []byte(" +0x"), 2)[0]))
+		}
+	}
+	return "unknown place"
+}
+
+func (s *Server) getSpec(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, err := w.Write(spec)
+	return ignoreGone(err)
+}
+
+// ignoreGone: an answer that the client no longer reads is not our failure.
+func ignoreGone(error) error { return nil }
+
+// recorder remembers what was written, for the log line.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
