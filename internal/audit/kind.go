@@ -32,6 +32,7 @@ const (
 	KindForbidden    Kind = "forbidden" // a verified caller at a door that is not theirs
 	KindLogView      Kind = "log-view"
 	KindLogExport    Kind = "log-export"
+	KindLogResume    Kind = "log-resume"
 	KindReview       Kind = "review"
 	KindErasure      Kind = "erasure"
 )
@@ -50,7 +51,7 @@ func (k Kind) class() string {
 		return "policy"
 	case KindWorker, KindAgency, KindSignIn, KindSignOut, KindAuthFailure, KindForbidden:
 		return "security"
-	case KindLogView, KindLogExport, KindReview, KindErasure:
+	case KindLogView, KindLogExport, KindLogResume, KindReview, KindErasure:
 		return "log"
 	}
 	return ""
