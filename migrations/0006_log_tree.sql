@@ -67,3 +67,38 @@ GRANT SELECT ON log_resumption TO kith_sequencer;
 GRANT INSERT (id, partnership, kind, event) ON alert TO kith_sequencer;
 GRANT INSERT (event, worker, reason, origin, size, root) ON log_resumption TO kith_app;
 GRANT SELECT ON log_head, log_leaf, log_tile, log_checkpoint, log_resumption TO kith_auditor, kith_retention;
+
+-- Legal holds: while one stands, nothing that it covers is erased from the log.
+CREATE TABLE log_hold (
+  id        uuid        PRIMARY KEY,
+  person    uuid,
+  family    uuid,
+  agency    text,
+  reason    text        NOT NULL CONSTRAINT log_hold_has_reason CHECK (length(reason) BETWEEN 10 AND 2000),
+  placed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  lifted_at timestamptz,
+  CONSTRAINT log_hold_covers_one CHECK (num_nonnulls(person, family, agency) = 1)
+);
+GRANT SELECT, INSERT (id, person, family, agency, reason), UPDATE (lifted_at) ON log_hold TO kith_retention;
+GRANT SELECT ON log_hold TO kith_auditor;
+
+-- Destroys one person's part of every event, with its salt, so that the commitment can no longer be tried against guesses. Leaves
+-- and proofs stay valid. Recorded inputs that spoke of the person go with it: such an event says that it cannot be replayed.
+CREATE POLICY owner_erases ON access_event FOR UPDATE TO kith_owner USING (true) WITH CHECK (true);
+CREATE FUNCTION erase_from_log(who uuid, OUT erased bigint, OUT held bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kith, pg_temp AS $$
+DECLARE
+  nobody CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+BEGIN
+  IF who IS NULL OR who = nobody THEN RAISE EXCEPTION 'nobody is named'; END IF;
+  SELECT count(*) INTO held FROM kith.access_event e
+   WHERE e.subjects @> ARRAY[who]
+     AND EXISTS (SELECT FROM kith.log_hold h WHERE h.lifted_at IS NULL AND (h.person = who OR h.family = e.family OR h.agency = e.agency OR h.agency = ANY (e.owners)));
+  UPDATE kith.access_event e
+     SET subject_parts[array_position(e.subjects, who)] = NULL, subject_salts[array_position(e.subjects, who)] = NULL,
+         subjects[array_position(e.subjects, who)] = nobody, input = NULL
+   WHERE e.subjects @> ARRAY[who]
+     AND NOT EXISTS (SELECT FROM kith.log_hold h WHERE h.lifted_at IS NULL AND (h.person = who OR h.family = e.family OR h.agency = e.agency OR h.agency = ANY (e.owners)));
+  GET DIAGNOSTICS erased = ROW_COUNT;
+END $$;
+REVOKE ALL ON FUNCTION erase_from_log(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_from_log(uuid) TO kith_retention;

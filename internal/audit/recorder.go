@@ -24,6 +24,7 @@ type Recorder struct {
 	pool    *pgxpool.Pool // role kith_app
 	signer  *Signer
 	replica string // id of the signer's key
+	gate    func() error
 }
 
 // NewRecorder refuses an incomplete signer.
@@ -97,8 +98,21 @@ func (r *Recorder) AppendTx(ctx context.Context, tx pgx.Tx, e Event) (proof.Rece
 	return row.receipt, nil
 }
 
-// Seal gives the one door a row for Queue.
-func (r *Recorder) Seal(e Event) (*Row, error) { return r.signer.seal(e, r.replica) }
+// Guard sets what is asked before anything can be released: a log that was
+// rolled back, or is too far behind, must not be read past. What is logged
+// without releasing anything goes on. Call it before the recorder is used.
+func (r *Recorder) Guard(gate func() error) { r.gate = gate }
+
+// Seal gives the one door a row for Queue. Errors: ErrEvent, and what the
+// guard says: then nothing may be released (answer 503).
+func (r *Recorder) Seal(e Event) (*Row, error) {
+	if r.gate != nil {
+		if err := r.gate(); err != nil {
+			return nil, err
+		}
+	}
+	return r.signer.seal(e, r.replica)
+}
 
 // An alert's kind is a code, so that no name can slip in.
 var alertKind = regexp.MustCompile(`^[a-z][a-z-]{1,39}$`)

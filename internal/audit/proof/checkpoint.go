@@ -192,14 +192,22 @@ func (s signer) Sign(msg []byte) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint64(nil, when), ed25519.Sign(s.private, cosigned(when, msg))...), nil
 }
 
-// SignCheckpoint gives the signed note. The key's name is the origin.
-func SignCheckpoint(c Checkpoint, private ed25519.PrivateKey) ([]byte, error) {
-	public, _ := private.Public().(ed25519.PublicKey)
-	key, err := NewLogKey(c.Origin, public)
-	if err != nil {
-		return nil, fmt.Errorf("sign checkpoint: %w", err)
+// SignCheckpoint gives the signed note. A key's name is the origin. Several
+// keys sign while one takes over from another.
+func SignCheckpoint(c Checkpoint, private ...ed25519.PrivateKey) ([]byte, error) {
+	signers := make([]note.Signer, 0, len(private))
+	for _, p := range private {
+		public, _ := p.Public().(ed25519.PublicKey)
+		key, err := NewLogKey(c.Origin, public)
+		if err != nil {
+			return nil, fmt.Errorf("sign checkpoint: %w", err)
+		}
+		signers = append(signers, signer{verifier: verifier{key}, private: p})
 	}
-	return note.Sign(&note.Note{Text: c.Text()}, signer{verifier: verifier{key}, private: private})
+	if len(signers) == 0 {
+		return nil, fmt.Errorf("sign checkpoint: %w", ErrKey)
+	}
+	return note.Sign(&note.Note{Text: c.Text()}, signers...)
 }
 
 // Cosign gives a witness's signature line for a checkpoint's text.

@@ -275,8 +275,8 @@ func ParseInclusion(data []byte) (Inclusion, error) {
 
 // Verify checks the checkpoint's signature and that it holds leaf. Errors:
 // ErrCheckpoint, ErrUnsigned, ErrInclusion.
-func (p *Inclusion) Verify(leaf Digest, keys []NoteKey) (Signed, error) {
-	head, err := OpenCheckpoint(p.Checkpoint, keys)
+func (p *Inclusion) Verify(leaf Digest, keys KeyFile) (Signed, error) {
+	head, err := keys.Open(p.Checkpoint)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -326,4 +326,19 @@ func ParseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 		a.Path = append(a.Path, h)
 	}
 	return a, nil
+}
+
+// TilePath is where a static reader finds a tile: tile/LEVEL/N[.p/WIDTH].
+func TilePath(level int, n int64, width int) string {
+	path := tlog.Tile{H: TileHeight, L: level, N: n, W: width}.Path()
+	return "tile/" + strings.TrimPrefix(path, fmt.Sprintf("tile/%d/", TileHeight))
+}
+
+// ParseTilePath reads what TilePath writes and nothing else.
+func ParseTilePath(path string) (level int, n int64, width int, err error) {
+	t, err := tlog.ParseTilePath(fmt.Sprintf("tile/%d/", TileHeight) + strings.TrimPrefix(path, "tile/"))
+	if err != nil || t.L < 0 || TilePath(t.L, t.N, t.W) != path {
+		return 0, 0, 0, errors.New("not the path of a tile")
+	}
+	return t.L, t.N, t.W, nil
 }

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kith/internal/audit/proof"
+	"kith/internal/audit/tree"
+)
+
+const auditUsage = `usage: kith audit export --out DIR [flags]   take the access log home, with its proofs
+       kith audit keys [flags]               print the keys that verify it
+       kith audit resume --reason TEXT       ask that a stopped log go on after a restore
+
+export writes DIR/events.ndjson, DIR/checkpoint, DIR/keys and, for the whole
+log, its tiles below DIR/tile; kith-verify checks them without the hub. keys
+belongs somewhere else: fetch it once, on the day when the hub is set up. resume
+takes two officers, each in their own name, within an hour.
+
+  --from TIME        only what happened since, such as 2026-11-02T00:00:00Z
+  --to TIME          and before
+  --log N            which log, where it was resumed before
+  --as NAME          sign in to a running demo, for example auditor
+  --data DIR         where that demo keeps its data
+  --url URL          the hub (default that of the demo, else http://127.0.0.1:8080)
+  --token TOKEN      a bearer token; KITH_TOKEN in the environment does as well
+
+Exit status: 0 good, 1 something failed, 2 usage.
+`
+
+// auditOptions are what the command line says.
+type auditOptions struct {
+	out, reason, from, to, log string
+	url, token, as, data       string
+}
+
+// auditCommand is `kith audit …`.
+func auditCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, auditUsage)
+		return 2
+	}
+	o, err := auditArgs(args[0], args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, auditUsage)
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "kith audit: %v\n\n%s", err, auditUsage)
+		return 2
+	}
+	if o.as != "" {
+		hub, token, err := demoToken(ctx, o.data, o.as)
+		if err != nil {
+			fmt.Fprintf(stderr, "kith audit: sign in as %s: %v\n", o.as, err)
+			return 1
+		}
+		o.url, o.token = cmp.Or(o.url, hub), token
+	}
+	switch args[0] {
+	case "export":
+		err = auditExport(ctx, o, stdout)
+	case "keys":
+		err = auditKeys(ctx, o, stdout)
+	case "resume":
+		err = auditResume(ctx, o, stdout)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "kith audit %s: %v\n", args[0], err)
+		return 1
+	}
+	return 0
+}
+
+func auditArgs(command string, args []string) (auditOptions, error) {
+	var o auditOptions
+	flags := flag.NewFlagSet("audit", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for name, to := range map[string]*string{"url": &o.url, "token": &o.token, "as": &o.as, "data": &o.data} {
+		flags.StringVar(to, name, "", "")
+	}
+	switch command {
+	case "export":
+		for name, to := range map[string]*string{"out": &o.out, "from": &o.from, "to": &o.to, "log": &o.log} {
+			flags.StringVar(to, name, "", "")
+		}
+	case "resume":
+		flags.StringVar(&o.reason, "reason", "", "")
+	case "keys":
+	case "help", "-h", "--help":
+		return o, flag.ErrHelp
+	default:
+		return o, fmt.Errorf("no command %q", command)
+	}
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("%q is not a flag", flags.Arg(0))
+	case command == "export" && o.out == "":
+		return o, errors.New("--out is needed: the folder to write")
+	case command == "resume" && len(o.reason) < 10:
+		return o, errors.New("--reason is needed: what happened, in ten characters or more")
+	case o.as != "" && o.token != "":
+		return o, errors.New("give --as or --token, not both")
+	}
+	for name, text := range map[string]string{"from": o.from, "to": o.to} {
+		if _, err := time.Parse(time.RFC3339, text); text != "" && err != nil {
+			return o, fmt.Errorf("--%s must be a time such as 2026-11-02T00:00:00Z", name)
+		}
+	}
+	if o.as == "" {
+		o.token = cmp.Or(o.token, os.Getenv("KITH_TOKEN"))
+		o.url = cmp.Or(o.url, "http://127.0.0.1:8080")
+		if o.token == "" {
+			return o, errors.New("--as, --token or KITH_TOKEN is needed")
+		}
+	}
+	return o, nil
+}
+
+// askHub sends one request with the caller's token; any other status than want
+// is an error.
+func (o *auditOptions) askHub(ctx context.Context, method, path string, query url.Values, header map[string]string, body io.Reader, want int) (*http.Response, error) {
+	hub, err := hubAddress(o.url)
+	if err != nil {
+		return nil, err
+	}
+	hub = hub.JoinPath(path)
+	hub.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, hub.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("address the hub: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+o.token)
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the hub: %w", err)
+	}
+	if res.StatusCode != want {
+		defer res.Body.Close()
+		return nil, problem(res)
+	}
+	return res, nil
+}
+
+// auditExport streams the export into a folder. What was cut off keeps the
+// name events.ndjson.part.
+func auditExport(ctx context.Context, o auditOptions, stdout io.Writer) error {
+	query := url.Values{"format": {"ndjson"}}
+	for name, v := range map[string]string{"from": o.from, "until": o.to, "log": o.log} {
+		if v != "" {
+			query.Set(name, v)
+		}
+	}
+	res, err := o.askHub(ctx, http.MethodGet, "/v1/access-events/export", query, nil, nil, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := os.MkdirAll(o.out, 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	part := filepath.Join(o.out, "events.ndjson.part")
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	header, entries, err := keepExport(res.Body, f, o.out)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("the export was cut off: %w", err)
+	}
+	if err := os.Rename(part, filepath.Join(o.out, "events.ndjson")); err != nil {
+		return err
+	}
+	keys, err := keysOf(header)
+	if err != nil {
+		return err
+	}
+	keyText := "# These keys came with the export. They prove nothing until you have compared them\n# with those that the hub's owner gave you (kith audit keys, on the day of set-up).\n" + keys.String()
+	for name, text := range map[string]string{"checkpoint": header.Checkpoint, "keys": keyText} {
+		if err := os.WriteFile(filepath.Join(o.out, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%d entries of %d, scope %s, in %s\nverify: kith-verify export %s --key FILE\n", entries, header.End-header.First, header.Scope, o.out, o.out)
+	return nil
+}
+
+func keysOf(h proof.ExportHeader) (proof.KeyFile, error) {
+	text := "log " + h.LogKey + "\n"
+	for _, k := range h.ReplicaKeys {
+		text += "replica " + k + "\n"
+	}
+	return proof.ParseKeyFile([]byte(text))
+}
+
+// keepExport copies the stream, counts the entries that it shows, and makes
+// the tiles where it shows them all.
+func keepExport(from io.Reader, to io.Writer, dir string) (h proof.ExportHeader, entries int64, err error) {
+	in, out := bufio.NewReaderSize(from, 1<<20), bufio.NewWriterSize(to, 1<<20)
+	tiler := tree.NewTiler(func(path string, hashes []byte) error {
+		path = filepath.Join(dir, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		return os.WriteFile(path, hashes, 0o600)
+	})
+	whole, ended := false, false
+	for number := 0; ; number++ {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			break
+		}
+		if err != nil {
+			return h, entries, err
+		}
+		if _, err := out.Write(line); err != nil {
+			return h, entries, err
+		}
+		switch {
+		case number == 0:
+			if err := json.Unmarshal(line, &h); err != nil || h.Export != 1 {
+				return h, entries, proof.ErrExport
+			}
+			cp, err := proof.PeekCheckpoint([]byte(h.Checkpoint))
+			if err != nil {
+				return h, entries, err
+			}
+			whole = h.Scope == "all" && h.First == 0 && h.End == cp.Size
+		case bytes.HasPrefix(line, []byte(`{"end":`)):
+			ended = true
+		case bytes.HasPrefix(line, []byte(`{"index":`)):
+			entries++
+			if !whole {
+				continue
+			}
+			var x struct {
+				Leaf proof.Digest `json:"leaf"`
+			}
+			if err := json.Unmarshal(line, &x); err != nil {
+				return h, entries, err
+			}
+			if err := tiler.Append(x.Leaf); err != nil {
+				return h, entries, err
+			}
+		}
+	}
+	if !ended {
+		return h, entries, errors.New("its last line is missing")
+	}
+	if whole {
+		if err := tiler.Close(); err != nil {
+			return h, entries, err
+		}
+	}
+	return h, entries, out.Flush()
+}
+
+// logState is what /v1/log/status says.
+type logState struct {
+	Stopped   []string        `json:"stopped"`
+	LastKnown json.RawMessage `json:"last_known"`
+	Keys      string          `json:"keys"`
+}
+
+func (o *auditOptions) state(ctx context.Context) (logState, error) {
+	var st logState
+	res, err := o.askHub(ctx, http.MethodGet, "/v1/log/status", nil, nil, nil, http.StatusOK)
+	if err != nil {
+		return st, err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&st); err != nil {
+		return st, fmt.Errorf("read the log's state: %w", err)
+	}
+	return st, nil
+}
+
+func auditKeys(ctx context.Context, o auditOptions, stdout io.Writer) error {
+	st, err := o.state(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(stdout, st.Keys)
+	return err
+}
+
+// auditResume is one officer's word. It names the head that the hub remembers,
+// so that two officers mean the same.
+func auditResume(ctx context.Context, o auditOptions, stdout io.Writer) error {
+	st, err := o.state(ctx)
+	if err != nil {
+		return err
+	}
+	if len(st.Stopped) == 0 {
+		fmt.Fprintln(stdout, "the log is not stopped: there is nothing to resume")
+		return nil
+	}
+	fmt.Fprintf(stdout, "reads are stopped: %s\nlast known head: %s\n", strings.Join(st.Stopped, "; "), st.LastKnown)
+	header := map[string]string{"Kith-Reason": url.PathEscape(o.reason), "Content-Type": "application/json"}
+	res, err := o.askHub(ctx, http.MethodPost, "/v1/log/resumptions", nil, header, bytes.NewReader(st.LastKnown), http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var taken struct {
+		Next string `json:"next"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&taken); err != nil {
+		return fmt.Errorf("read the hub's answer: %w", err)
+	}
+	fmt.Fprintln(stdout, taken.Next)
+	return nil
+}

@@ -1,0 +1,507 @@
+package proof
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Finding is one thing that is wrong. Index is -1 where no entry can be named.
+type Finding struct {
+	Index int64
+	Event uuid.UUID
+	What  string
+}
+
+// String names the entry.
+func (f Finding) String() string {
+	if f.Index < 0 {
+		return f.What
+	}
+	text := "entry " + strconv.FormatInt(f.Index, 10)
+	if f.Event != uuid.Nil {
+		text += " (event " + f.Event.String() + ")"
+	}
+	return text + ": " + f.What
+}
+
+// VerifyOptions say what is trusted and how much is checked.
+type VerifyOptions struct {
+	Keys KeyFile // empty: those in the export
+	// SkipSignatures leaves out the receipts' signatures, which take most of
+	// the time. What was added by somebody without a replica's key is then
+	// known only by the sequencer's mark.
+	SkipSignatures bool
+	Held           []Checkpoint // heads that the auditor has kept from before
+	// Late is how much earlier than what stands before it an entry may say that
+	// it happened. Default 10 min: a transaction may commit late.
+	Late time.Duration
+	// Receipts that somebody was handed; each that the log holds is removed.
+	Receipts Receipts
+}
+
+// Receipts are by event.
+type Receipts map[uuid.UUID]Receipt
+
+// Add adds a receipt. False: another one for the same event is there already.
+func (r Receipts) Add(x Receipt) bool {
+	old, ok := r[x.Event]
+	r[x.Event] = x
+	return !ok || old == x
+}
+
+// Report is what an export was found to be.
+type Report struct {
+	Checkpoint  Signed
+	Independent bool   // the log's key came from elsewhere
+	LogKey      string // fingerprint of the key that verified
+	Scope       string
+	Shown       int64     // entries with a line of their own
+	Hidden      int64     // leaves that stand for themselves by their hashes alone
+	Payloads    int64     // parts whose bytes were there and fit their commitments
+	Erased      int64     // parts that were erased
+	Latest      time.Time // newest occurrence among those shown
+	Wrong       int64     // findings
+	First       []Finding
+}
+
+// maxFindings are kept; the rest is counted.
+const maxFindings = 20
+
+// Good: nothing was found.
+func (r *Report) Good() bool { return r.Wrong == 0 }
+
+func (r *Report) find(index int64, event uuid.UUID, format string, args ...any) {
+	r.Wrong++
+	if len(r.First) < maxFindings {
+		r.First = append(r.First, Finding{Index: index, Event: event, What: fmt.Sprintf(format, args...)})
+	}
+}
+
+// maxLine is the longest line that is read: a family of hundreds of entries
+// stays far below.
+const maxLine = 16 << 20
+
+// checked is a line once a worker has looked at it.
+type checked struct {
+	sum      Digest
+	sumOK    bool
+	broken   string // why the line cannot be used
+	entry    *ExportEntry
+	skip     *ExportSkip
+	leaf     Digest // computed from header and commitments
+	occurred time.Time
+	receipt  Receipt
+	signed   bool
+	faults   []string
+	payloads int64
+}
+
+type job struct {
+	lines [][]byte
+	out   []checked
+	done  chan struct{}
+}
+
+// VerifyExport reads an export once, in flat memory, and reports. An error
+// means that it could not be read or is no export. Errors: ErrExport, ErrKey,
+// ErrCheckpoint, ErrUnsigned.
+func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
+	in := bufio.NewReaderSize(r, 1<<20)
+	first, err := readLine(in)
+	if err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	v, err := newVerification(first, o)
+	if err != nil {
+		return Report{}, err
+	}
+	jobs := make(chan *job, 2*runtime.GOMAXPROCS(0)) // in order, for the collector
+	work := make(chan *job)
+	stop := make(chan struct{})
+	defer close(stop)
+	for range runtime.GOMAXPROCS(0) {
+		go func() {
+			for j := range work {
+				for i, line := range j.lines {
+					j.out[i] = v.look(line)
+				}
+				close(j.done)
+			}
+		}()
+	}
+	var readErr error
+	var last []byte
+	go func() {
+		defer close(jobs)
+		defer close(work)
+		last, readErr = feed(in, jobs, work, stop)
+	}()
+	for j := range jobs {
+		<-j.done
+		for i := range j.out {
+			v.take(&j.out[i])
+		}
+	}
+	if readErr != nil {
+		return v.report, fmt.Errorf("read export: %w", readErr)
+	}
+	v.finish(last)
+	v.report.Latest = v.latest
+	return v.report, nil
+}
+
+// feed cuts the file into jobs; the last line is the end's and kept apart.
+func feed(in *bufio.Reader, jobs, work chan<- *job, stop <-chan struct{}) (last []byte, err error) {
+	const batch = 128
+	for {
+		j := &job{done: make(chan struct{})}
+		for len(j.lines) < batch {
+			line, err := readLine(in)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if last != nil {
+				j.lines = append(j.lines, last)
+			}
+			last = line
+		}
+		if len(j.lines) == 0 {
+			return last, nil
+		}
+		j.out = make([]checked, len(j.lines))
+		select {
+		case jobs <- j:
+		case <-stop:
+			return nil, nil
+		}
+		select {
+		case work <- j:
+		case <-stop:
+			return nil, nil
+		}
+	}
+}
+
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case len(line) > maxLine:
+			return nil, fmt.Errorf("a line is longer than %d bytes", maxLine)
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err == io.EOF && len(line) == 0:
+			return nil, io.EOF
+		case err != nil && err != io.EOF:
+			return nil, err
+		}
+		return bytes.TrimSuffix(line, []byte("\n")), nil
+	}
+}
+
+// verification is one run over an export.
+type verification struct {
+	options  VerifyOptions
+	header   ExportHeader
+	keys     Keys
+	report   Report
+	frontier Frontier
+	sums     interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	lines  int64
+	next   int64     // index of the leaf that must come
+	latest time.Time // newest occurrence so far
+	gap    bool      // leaves are not known: the root says nothing any more
+	held   []Checkpoint
+}
+
+func newVerification(first []byte, o VerifyOptions) (*verification, error) {
+	v := &verification{options: o, sums: sha256.New()}
+	if err := json.Unmarshal(first, &v.header); err != nil || v.header.Export == 0 {
+		return nil, ErrExport
+	}
+	if v.header.Export != 1 {
+		return nil, fmt.Errorf("%w: %d", ErrVersion, v.header.Export)
+	}
+	keys := o.Keys
+	v.report.Independent = len(keys.Logs) > 0
+	if !v.report.Independent {
+		k, err := ParseNoteKey(v.header.LogKey)
+		if err != nil {
+			return nil, fmt.Errorf("key in the export: %w", err)
+		}
+		keys.Logs = []NoteKey{k}
+	}
+	if len(keys.Replicas) == 0 {
+		for _, text := range v.header.ReplicaKeys {
+			k, err := ParseKey(text)
+			if err != nil {
+				return nil, fmt.Errorf("key in the export: %w", err)
+			}
+			keys.Replicas = append(keys.Replicas, k)
+		}
+	}
+	v.keys = NewKeys(keys.Replicas...)
+	var err error
+	if v.report.Checkpoint, err = keys.Open([]byte(v.header.Checkpoint)); err != nil {
+		return nil, err
+	}
+	for _, k := range keys.For(v.report.Checkpoint.Origin) {
+		if k.Name == v.report.Checkpoint.Origin {
+			v.report.LogKey = k.Fingerprint()
+		}
+	}
+	v.report.Scope = v.header.Scope
+	if v.options.Late <= 0 {
+		v.options.Late = 10 * time.Minute
+	}
+	sum, ok := checkSum(first)
+	if !ok {
+		v.report.find(-1, uuid.Nil, "the first line was altered in this file")
+	}
+	v.sums.Write(sum[:])
+	v.lines = 1
+	for _, h := range o.Held {
+		switch {
+		case h.Origin != v.report.Checkpoint.Origin:
+			v.report.find(-1, uuid.Nil, "the checkpoint that you hold is of the log %q, this is %q", h.Origin, v.report.Checkpoint.Origin)
+		case h.Size > v.report.Checkpoint.Size:
+			v.report.find(v.report.Checkpoint.Size, uuid.Nil, "missing, and all after it: you hold a checkpoint of %d entries, this log has %d: it was rolled back", h.Size, v.report.Checkpoint.Size)
+		default:
+			v.held = append(v.held, h)
+		}
+	}
+	slices.SortFunc(v.held, func(a, b Checkpoint) int { return int(a.Size - b.Size) })
+	v.compareHeld(false)
+	return v, nil
+}
+
+// look checks what a line says by itself. It runs beside others.
+func (v *verification) look(line []byte) checked {
+	var c checked
+	c.sum, c.sumOK = checkSum(line)
+	if bytes.HasPrefix(line, []byte(`{"skip":`)) {
+		c.skip = &ExportSkip{}
+		if err := json.Unmarshal(line, c.skip); err != nil || c.skip.Skip <= 0 {
+			c.broken = "the line cannot be read"
+		}
+		return c
+	}
+	c.entry = &ExportEntry{}
+	if err := json.Unmarshal(line, c.entry); err != nil || !bytes.HasPrefix(line, []byte(`{"index":`)) {
+		c.broken = "altered: the line cannot be read"
+		return c
+	}
+	if !c.entry.Missing {
+		v.open(&c)
+	}
+	return c
+}
+
+// open recomputes an entry's leaf, receipt and commitments.
+func (v *verification) open(c *checked) {
+	x := c.entry
+	c.leaf = LeafHash(x.Header, x.Commitments)
+	h, err := DecodeHeader(x.Header)
+	if err != nil {
+		c.faults = append(c.faults, "altered: its header is not in the canonical form")
+		return
+	}
+	c.occurred = h.Occurred
+	c.receipt = Receipt{Event: h.ID, Occurred: h.Occurred, Leaf: c.leaf, Replica: h.Replica}
+	if len(x.Signature) == len(c.receipt.Signature) {
+		copy(c.receipt.Signature[:], x.Signature)
+	}
+	if c.signed = v.options.SkipSignatures && c.leaf == x.Leaf && !x.Forged; !c.signed {
+		c.signed = c.receipt.Verify(v.keys) == nil
+	}
+	switch {
+	case c.leaf != x.Leaf && c.signed:
+		c.faults = append(c.faults, "reordered: a genuine entry stands here that the log holds at another place")
+	case c.leaf != x.Leaf:
+		c.faults = append(c.faults, "altered: its bytes do not give the leaf that the log holds here")
+	case !c.signed:
+		c.faults = append(c.faults, "added: no replica of the hub has signed its receipt")
+	}
+	if h.ID != x.Event {
+		c.faults = append(c.faults, "altered: the event's id is not that of its header")
+	}
+	if slices.Contains(x.Differs, "occurred_at") || slices.Contains(x.Differs, "recorded_at") {
+		c.faults = append(c.faults, "back-dated: the database files it under another time than its header's")
+	} else if len(x.Differs) > 0 {
+		c.faults = append(c.faults, "altered: in the database "+strings.Join(x.Differs, ", ")+" no longer fit the entry")
+	}
+	v.openParts(c)
+}
+
+func (v *verification) openParts(c *checked) {
+	x := c.entry
+	if len(x.Commitments) < sha256.Size || len(x.Commitments)%sha256.Size != 0 || len(x.Parts) > len(x.Commitments)/sha256.Size-1 {
+		c.faults = append(c.faults, "altered: parts and commitments do not fit one another")
+		return
+	}
+	if len(x.Common) > 0 {
+		c.payloads++
+		if len(x.CommonSalt) != SaltSize || CommitCommon(x.CommonSalt, x.Common) != Digest(x.Commitments[:sha256.Size]) {
+			c.faults = append(c.faults, "altered: its payload does not fit its commitment")
+		}
+	}
+	for i, p := range x.Parts {
+		if p == nil {
+			continue
+		}
+		c.payloads++
+		if len(p.Salt) != SaltSize || CommitSubject(p.Salt, p.Part) != Digest(x.Commitments[sha256.Size*(i+1):sha256.Size*(i+2)]) {
+			c.faults = append(c.faults, fmt.Sprintf("altered: the part of subject %d does not fit its commitment", i+1))
+		}
+	}
+}
+
+// take puts a line into the order of the log.
+func (v *verification) take(c *checked) {
+	r := &v.report
+	v.sums.Write(c.sum[:])
+	v.lines++
+	switch {
+	case c.broken != "":
+		// It stands for one leaf, or for an unknown number of them.
+		r.find(v.next, uuid.Nil, "%s", c.broken)
+		v.gap = true
+		if c.skip == nil {
+			v.next++
+		}
+		return
+	case c.skip != nil:
+		v.takeSkip(c)
+		return
+	}
+	x := c.entry
+	if !c.sumOK {
+		// Whichever byte it was, index and leaf may be it: the place in the file holds.
+		c.faults = append(c.faults, "altered in this file: the line does not fit its sum")
+		x.Index, v.gap = v.next, true
+	}
+	switch {
+	case x.Index > v.next:
+		r.find(v.next, uuid.Nil, "missing%s", through(v.next, x.Index-1))
+		v.gap = true
+	case x.Index < v.next:
+		r.find(x.Index, x.Event, "reordered: it stands after entry %d", v.next-1)
+		v.gap = true
+		return
+	}
+	r.Shown++
+	r.Erased += int64(x.Erased)
+	r.Payloads += c.payloads
+	if x.Missing {
+		r.find(x.Index, x.Event, "missing: the tree has its leaf, the database no longer has the event")
+	}
+	for _, what := range c.faults {
+		r.find(x.Index, x.Event, "%s", what)
+	}
+	if !c.occurred.IsZero() {
+		if early := v.latest.Sub(c.occurred); early > v.options.Late {
+			r.find(x.Index, x.Event, "back-dated: it says %s, entries before it say up to %s", c.occurred.Format(time.RFC3339), v.latest.Format(time.RFC3339))
+		} else if c.occurred.After(v.latest) {
+			v.latest = c.occurred
+		}
+	}
+	if held, ok := v.options.Receipts[x.Event]; ok && held.Leaf == x.Leaf {
+		delete(v.options.Receipts, x.Event)
+	}
+	v.frontier.Append(x.Leaf)
+	v.next = x.Index + 1
+	v.compareHeld(false)
+}
+
+func through(from, to int64) string {
+	if from == to {
+		return ""
+	}
+	return ", and all up to entry " + strconv.FormatInt(to, 10)
+}
+
+func (v *verification) takeSkip(c *checked) {
+	r := &v.report
+	from, until := v.next, v.next+c.skip.Skip
+	if !c.sumOK {
+		r.find(from, uuid.Nil, "altered in this file: the line that stands for %d entries from here does not fit its sum", c.skip.Skip)
+	}
+	if v.header.Scope == "all" && from < v.header.End && until > v.header.First {
+		lo, hi := max(from, v.header.First), min(until, v.header.End)
+		r.find(lo, uuid.Nil, "missing%s: the export says that it holds them all", through(lo, hi-1))
+	}
+	r.Hidden += c.skip.Skip
+	cover := Cover(from, until)
+	if v.gap || len(cover) != len(c.skip.Hashes) {
+		v.gap = true
+	} else {
+		for i, s := range cover {
+			if v.frontier.AppendSubtree(s.Level, c.skip.Hashes[i]) != nil {
+				v.gap = true
+			}
+		}
+	}
+	v.next = until
+	v.compareHeld(true)
+}
+
+// compareHeld compares with the checkpoints that the auditor holds as their
+// sizes come by. One that falls into leaves that are not shown is passed over.
+func (v *verification) compareHeld(skipped bool) {
+	for len(v.held) > 0 && v.held[0].Size <= v.next {
+		h := v.held[0]
+		v.held = v.held[1:]
+		if h.Size == v.next && !v.gap && v.frontier.Root() != h.Root {
+			v.report.find(-1, uuid.Nil, "the first %d entries are not those of the checkpoint that you hold", h.Size)
+		} else if h.Size < v.next && skipped {
+			v.report.find(-1, uuid.Nil, "the checkpoint of %d entries that you hold cannot be compared: the export does not show the entries around it", h.Size)
+		}
+	}
+}
+
+// finish checks the end: nothing is cut off, and the tree is the signed one.
+func (v *verification) finish(last []byte) {
+	r := &v.report
+	var end ExportEnd
+	var digest Digest
+	v.sums.Sum(digest[:0])
+	switch err := json.Unmarshal(last, &end); {
+	case last == nil || err != nil || !bytes.HasPrefix(last, []byte(`{"end":`)):
+		r.find(v.next, uuid.Nil, "missing, or what follows is: the file ends before its end")
+	case end.End.Lines != v.lines:
+		r.find(-1, uuid.Nil, "the file had %d lines when it was made, now it has %d", end.End.Lines, v.lines)
+	case !checkExport(v.keys[end.End.Replica], end.End.Digest, end.End.Signature):
+		r.find(-1, uuid.Nil, "no replica of the hub has signed this file")
+	case end.End.Digest != digest:
+		r.find(-1, uuid.Nil, "the file is not the one that the hub made")
+	}
+	cp := &r.Checkpoint
+	switch {
+	case v.next < cp.Size:
+		r.find(v.next, uuid.Nil, "missing%s: the checkpoint counts %d entries", through(v.next, cp.Size-1), cp.Size)
+	case v.next > cp.Size:
+		r.find(cp.Size, uuid.Nil, "added: the checkpoint counts %d entries", cp.Size)
+	case !v.gap && v.frontier.Root() != cp.Root:
+		r.find(-1, uuid.Nil, "the entries do not give the root that the checkpoint signs: the stored tree was rewritten")
+	}
+}
