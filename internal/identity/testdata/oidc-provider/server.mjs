@@ -1,9 +1,13 @@
 // A provider that the interop test of internal/identity runs on loopback: the
 // certified oidc-provider with resource indicators, so that access tokens are
 // at+jwt (RFC 9068). Two issuers: "plain", and one shaped like Entra's (oid, tid).
-// It prints one JSON line when it serves, and ends when its stdin closes.
+// It prints one JSON line when it serves, and ends when its stdin closes. A line
+// on stdin rotates the keys: "announce" publishes the next key beside the present
+// one, "rotate" signs with it (and makes one up where none was announced); each is
+// answered with a line of JSON.
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createInterface } from 'node:readline';
 import Provider from 'oidc-provider';
 
 const AUDIENCE = 'https://kith.example/api';
@@ -16,13 +20,18 @@ function key(alg) {
   return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg };
 }
 
+// For whom the two issuers speak; a test may say otherwise.
+const agencies = { plain: 'MH', entra: 'MH', ...JSON.parse(process.env.AGENCIES ?? '{}') };
+const role = process.env.ROLE ?? 'Kith.Practitioner';
+const cookieKey = randomUUID();
+
 // The keys of the clients that prove themselves with private_key_jwt come from the test.
 const clientKeys = JSON.parse(process.env.CLIENT_JWKS ?? '{"keys":[]}');
 
-function provider(issuer, alg, entra) {
+function provider(issuer, alg, entra, keys) {
   const p = new Provider(issuer, {
-    jwks: { keys: [key(alg)] },
-    cookies: { keys: [randomUUID()] },
+    jwks: { keys },
+    cookies: { keys: [cookieKey] },
     clients: [
       {
         client_id: 'hub', token_endpoint_auth_method: 'none', application_type: 'native',
@@ -48,7 +57,7 @@ function provider(issuer, alg, entra) {
       if (token.kind !== 'AccessToken') {
         return entra ? { oid: `oid-of-${token.clientId}`, tid: 'tenant-of-the-test', ver: '2.0', azp: token.clientId } : undefined;
       }
-      const base = { agency: 'MH', roles: ['Kith.Practitioner', 'offline_access'] };
+      const base = { agency: entra ? agencies.entra : agencies.plain, roles: [role, 'offline_access'] };
       return entra
         ? { ...base, oid: `oid-of-${token.accountId}`, tid: 'tenant-of-the-test', ver: '2.0', azp: token.clientId }
         : base;
@@ -73,24 +82,41 @@ async function serve(alg, entra) {
   const server = createServer();
   await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
   const issuer = `http://127.0.0.1:${server.address().port}${entra ? '/tenant-of-the-test/v2.0' : ''}`;
-  const p = provider(issuer, alg, entra);
-  if (entra) {
-    const handle = p.callback();
-    const prefix = '/tenant-of-the-test/v2.0';
-    server.on('request', (req, res) => {
-      if (!req.url.startsWith(prefix)) { res.statusCode = 404; res.end(); return; }
-      req.originalUrl = req.url;
-      req.url = req.url.slice(prefix.length) || '/';
-      handle(req, res);
-    });
-  } else {
-    server.on('request', p.callback());
-  }
-  return issuer;
+  // The provider takes its keys when it is made, and signs with the first: a
+  // rotation is a new provider in the old one's place.
+  let keys = [key(alg)];
+  let announced = null;
+  let handle = provider(issuer, alg, entra, keys).callback();
+  const prefix = entra ? '/tenant-of-the-test/v2.0' : '';
+  server.on('request', (req, res) => {
+    if (!req.url.startsWith(prefix)) { res.statusCode = 404; res.end(); return; }
+    req.originalUrl = req.url;
+    req.url = req.url.slice(prefix.length) || '/';
+    handle(req, res);
+  });
+  return {
+    issuer,
+    announce() {
+      announced = key(alg);
+      keys = [...keys, announced];
+      handle = provider(issuer, alg, entra, keys).callback();
+    },
+    rotate() {
+      const next = announced ?? key(alg);
+      announced = null;
+      keys = [next, ...keys.filter((k) => k !== next)].slice(0, 2);
+      handle = provider(issuer, alg, entra, keys).callback();
+    },
+  };
 }
 
 const plain = await serve('ES256', false);
 const entra = await serve('RS256', true);
-process.stdin.resume();
-process.stdin.on('end', () => process.exit(0));
-console.log(JSON.stringify({ plain, entra, audience: AUDIENCE, callback: CALLBACK }));
+createInterface({ input: process.stdin }).on('line', (line) => {
+  for (const p of [plain, entra]) {
+    if (line === 'announce') p.announce();
+    if (line === 'rotate') p.rotate();
+  }
+  console.log(JSON.stringify({ did: line }));
+}).on('close', () => process.exit(0));
+console.log(JSON.stringify({ plain: plain.issuer, entra: entra.issuer, audience: AUDIENCE, callback: CALLBACK }));

@@ -1,0 +1,203 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// chromium finds Debian's browser, installs it where that can be done, and
+// otherwise skips so that nobody overlooks it.
+func chromium(t *testing.T) string {
+	t.Helper()
+	find := func() string {
+		for _, name := range []string{os.Getenv("KITH_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
+			if path, err := exec.LookPath(name); name != "" && err == nil {
+				return path
+			}
+		}
+		return ""
+	}
+	if path := find(); path != "" {
+		return path
+	}
+	if apt, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+		for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", "chromium"}} {
+			cmd := exec.CommandContext(t.Context(), apt, args...)
+			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Logf("apt-get %s: %v\n%s", args[0], err, out)
+				break
+			}
+		}
+	}
+	path := find()
+	if path == "" {
+		t.Skip("SKIPPED, NOT PASSED: there is no Chromium here; install the package chromium, or set KITH_CHROMIUM")
+	}
+	return path
+}
+
+// window is a real browser with a person in front of it.
+type window struct {
+	t   *testing.T
+	h   *hub
+	ctx context.Context
+	axe string
+}
+
+// open starts one browser for a test; each window is a profile of its own.
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.WindowSize(1280, 900), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("force-prefers-reduced-motion", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewContext(ctx)
+	t.Cleanup(stop)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return ctx
+}
+
+func (h *hub) window(t *testing.T, browser context.Context) *window {
+	t.Helper()
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Skip("SKIPPED, NOT PASSED: axe-core is not installed; run npm ci in internal/web")
+	}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // the first must have no limit of its own
+		t.Fatalf("open a window: %v", err)
+	}
+	ctx, stop := context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(stop)
+	w := &window{t: t, h: h, ctx: ctx, axe: string(axe)}
+	w.do(chromedp.EmulateViewport(1280, 900))
+	return w
+}
+
+func (w *window) do(actions ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	if err := chromedp.Do(w.ctx, actions...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ask runs an action that answers.
+func ask[T any](w *window, a chromedp.Action[T]) T {
+	w.t.Helper()
+	v, err := chromedp.Run(w.ctx, a)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
+func (w *window) goTo(path string) { w.t.Helper(); w.do(chromedp.Navigate(w.h.base + path)) }
+
+// click presses what can be pressed under these words, and waits for the next page.
+func (w *window) click(words string) {
+	w.t.Helper()
+	xpath := fmt.Sprintf(`//*[self::a or self::button or self::label][contains(normalize-space(.), %q)]`, words)
+	if _, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.Search(xpath))); err != nil {
+		w.t.Fatalf("click %q: %v", words, err)
+	}
+}
+
+func (w *window) text() string {
+	w.t.Helper()
+	return ask(w, chromedp.Text(chromedp.CSS("body")))
+}
+
+// signIn walks from the sign-in page through the issuer's page.
+func (w *window) signIn(name string) {
+	w.t.Helper()
+	who := w.h.people[name]
+	w.goTo("/")
+	w.check("sign-in")
+	w.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`input[name=agency][value=%q]`, strings.ToLower(who.Agency)))))
+	w.click("Continue")
+	person := chromedp.CSS(fmt.Sprintf(`button[name=person][value=%q]`, name))
+	w.do(chromedp.WaitVisible(person), chromedp.Click(person), chromedp.WaitVisible(chromedp.CSS(`.k-header__who`)))
+}
+
+type axeResult struct {
+	ID, Impact, Help string
+	Nodes            []struct {
+		HTML           string
+		FailureSummary string
+	}
+}
+
+// check runs axe on the page that is shown, and looks that nothing stands out
+// of it sideways.
+func (w *window) check(name string) {
+	w.t.Helper()
+	ask(w, chromedp.Evaluate[string](w.axe+`; "there"`))
+	raw := ask(w, chromedp.Evaluate[string](`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify(r.violations.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 4).map(n => ({HTML: n.html, FailureSummary: n.failureSummary}))}))))`, chromedp.EvalAwaitPromise))
+	var found []axeResult
+	if err := json.Unmarshal([]byte(raw), &found); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, v := range found {
+		for _, n := range v.Nodes {
+			w.t.Errorf("%s: axe: %s (%s): %s\n%s", name, v.ID, v.Help, n.HTML, n.FailureSummary)
+		}
+	}
+	w.fits(name)
+}
+
+// fits looks that nothing stands out of the page sideways, and takes its picture.
+func (w *window) fits(name string) {
+	w.t.Helper()
+	if ask(w, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)) {
+		w.t.Errorf("%s: the page is wider than the window", name)
+	}
+	w.picture(name)
+}
+
+// narrow looks at the page at a phone's width and at 320 px, then goes back.
+func (w *window) narrow(name string) {
+	w.t.Helper()
+	w.do(chromedp.EmulateViewport(390, 800))
+	w.check(name + "-390")
+	w.do(chromedp.EmulateViewport(320, 800))
+	w.fits(name + "-320")
+	w.do(chromedp.EmulateViewport(1280, 900))
+}
+
+// picture keeps a picture of the page where KITH_SCREENSHOTS names a folder.
+func (w *window) picture(name string) {
+	w.t.Helper()
+	dir := os.Getenv("KITH_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	if dir == "1" {
+		dir = filepath.Join("..", "..", "bin", "screenshots")
+	}
+	png := ask(w, chromedp.FullScreenshot(100))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// pdf prints the page that is shown.
+func (w *window) pdf() []byte {
+	w.t.Helper()
+	return ask(w, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4)))
+}
