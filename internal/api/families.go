@@ -27,6 +27,9 @@ func (s *Server) readFamily(w http.ResponseWriter, r *http.Request, p identity.P
 	if err != nil {
 		return err
 	}
+	if err := s.slowDown(r.Context(), p, id); err != nil {
+		return err
+	}
 	view, err := s.Door.Read(r.Context(), p, disclosure.Request{
 		Family: id, Children: children, Purpose: strings.TrimSpace(r.Header.Get("Kith-Purpose")), Reason: reason, RequestID: requestID(r.Context()),
 	})

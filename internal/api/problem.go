@@ -22,6 +22,8 @@ type Problem struct {
 	Known     []string         `json:"known,omitempty"`   // the codes that are known, where one was not
 	Latest    int              `json:"latest,omitempty"`  // the version that stands in place of the one corrected
 	Changed   []string         `json:"changed,omitempty"` // what is different in it
+	Theirs    string           `json:"theirs,omitempty"`  // of a conflict: what stands there now
+	Missing   []string         `json:"missing,omitempty"` // agencies that must still approve; "" = a second person
 	Call      *disclosure.Call `json:"call,omitempty"`
 
 	cause error // for the log

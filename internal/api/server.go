@@ -15,10 +15,12 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"kith/internal/agreement"
 	"kith/internal/audit"
 	"kith/internal/disclosure"
 	"kith/internal/family"
 	"kith/internal/identity"
+	"kith/internal/policy"
 )
 
 //go:embed openapi.yaml
@@ -26,15 +28,19 @@ var spec []byte
 
 // Config is what the face stands on.
 type Config struct {
-	Verifier *identity.Verifier
-	Door     *disclosure.Door
-	Recorder *audit.Recorder     // appends events that release nothing
-	Log      *audit.Log          // reads the log, as the auditor's role
-	Failures *audit.AuthFailures // counts callers without a good token
-	Intake   *family.Intake      // takes contributions
-	Logger   *slog.Logger
-	Metrics  *Metrics
-	Limits   Limits
+	Verifier   *identity.Verifier
+	Door       *disclosure.Door
+	Recorder   *audit.Recorder     // appends events that release nothing
+	Log        *audit.Log          // reads the log, as the auditor's role
+	Tree       *LogTree            // proves the log; nil: a hub without a tree, whose routes answer 503
+	Failures   *audit.AuthFailures // counts callers without a good token
+	Intake     *family.Intake      // takes contributions
+	Office     *policy.Office      // where officers change the policy
+	Agreements *agreement.Register // where parties act on live agreements
+	Logger     *slog.Logger
+	Metrics    *Metrics
+	Limits     Limits
+	Now        func() time.Time // default time.Now
 }
 
 // Limits bounds what one request may cost. The zero value of a field means its default.
@@ -43,6 +49,10 @@ type Limits struct {
 	SubmissionTimeout time.Duration // one submission; default 30 min
 	SubmissionBytes   int64         // its body; default 1 GiB
 	HeaderBytes       int           // all headers; default 64 KiB
+	WriteBytes        int64         // the body of a single write; default 512 KiB
+	RequestsPerMinute int           // of one caller, at each replica; default 600, negative none
+	FamiliesPerHour   int           // that one caller asks for before each further one is slow and an alarm is raised; default 60, negative none
+	SlowDown          time.Duration // by how much; default 2 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -55,6 +65,18 @@ func (l Limits) withDefaults() Limits {
 	if l.SubmissionBytes == 0 {
 		l.SubmissionBytes = 1 << 30
 	}
+	if l.RequestsPerMinute == 0 {
+		l.RequestsPerMinute = 600
+	}
+	if l.FamiliesPerHour == 0 {
+		l.FamiliesPerHour = 60
+	}
+	if l.SlowDown == 0 {
+		l.SlowDown = 2 * time.Second
+	}
+	if l.WriteBytes == 0 {
+		l.WriteBytes = 512 << 10
+	}
 	if l.HeaderBytes == 0 {
 		l.HeaderBytes = 64 << 10
 	}
@@ -64,8 +86,9 @@ func (l Limits) withDefaults() Limits {
 // Server answers the JSON routes.
 type Server struct {
 	Config
-	doc *openapi3.T
-	mux *chi.Mux
+	doc  *openapi3.T
+	mux  *chi.Mux
+	pace *pace
 }
 
 // New checks the spec and lays the routes.
@@ -85,7 +108,10 @@ func New(c Config) (*Server, error) {
 		c.Metrics = NewMetrics()
 	}
 	c.Limits = c.Limits.withDefaults()
-	s := &Server{Config: c, doc: doc, mux: chi.NewRouter()}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &Server{Config: c, doc: doc, mux: chi.NewRouter(), pace: newPace()}
 	s.routes()
 	return s, nil
 }
@@ -101,9 +127,46 @@ func (s *Server) routes() {
 	s.mux.Get("/openapi.yaml", s.plain(s.getSpec))
 
 	s.mux.Get("/v1/families/{family}", s.caller(s.Limits.ReadTimeout, s.readFamily))
+	s.mux.Post("/v1/searches", s.caller(s.Limits.ReadTimeout, s.searchPeople))
 	s.mux.Post("/v1/submissions", s.caller(s.Limits.SubmissionTimeout, s.contribute))
+
+	s.mux.Post("/v1/entries", s.caller(s.Limits.ReadTimeout, s.writeEntry))
+	s.mux.Post("/v1/entries/{entry}/versions", s.caller(s.Limits.ReadTimeout, s.correctEntry))
+	s.mux.Post("/v1/entries/{entry}/tags", s.caller(s.Limits.ReadTimeout, s.tagEntry))
+	s.mux.Post("/v1/entries/{entry}/summary", s.caller(s.Limits.ReadTimeout, s.summariseEntry))
+	s.mux.Post("/v1/entries/{entry}/concerns", s.caller(s.Limits.ReadTimeout, s.raiseConcern))
+	s.mux.Get("/v1/concerns", s.caller(s.Limits.ReadTimeout, s.listConcerns))
+	s.mux.Post("/v1/concerns/{concern}/answer", s.caller(s.Limits.ReadTimeout, s.answerConcern))
+	s.mux.Post("/v1/people/{person}/told-and-agreed", s.caller(s.Limits.ReadTimeout, s.tellPerson))
+
+	s.mux.Get("/v1/involvements", s.caller(s.Limits.ReadTimeout, s.listInvolvements))
+	s.mux.Post("/v1/involvements", s.caller(s.Limits.ReadTimeout, s.involve))
+	s.mux.Post("/v1/involvements/{involvement}/end", s.caller(s.Limits.ReadTimeout, s.endInvolvement))
+	s.mux.Get("/v1/grants", s.caller(s.Limits.ReadTimeout, s.listGrants))
+	s.mux.Post("/v1/grants", s.caller(s.Limits.ReadTimeout, s.giveGrant))
+	s.mux.Post("/v1/grants/{grant}/end", s.caller(s.Limits.ReadTimeout, s.revokeGrant))
+	s.mux.Get("/v1/people/{person}/restrictions", s.caller(s.Limits.ReadTimeout, s.listRestrictions))
+	s.mux.Post("/v1/people/{person}/restrictions", s.caller(s.Limits.ReadTimeout, s.setRestriction))
+	s.mux.Post("/v1/restrictions/{restriction}/review", s.caller(s.Limits.ReadTimeout, s.reviewRestriction))
+	s.mux.Post("/v1/restrictions/{restriction}/end", s.caller(s.Limits.ReadTimeout, s.endRestriction))
+	s.mux.Get("/v1/memberships", s.caller(s.Limits.ReadTimeout, s.listMemberships))
+	s.mux.Post("/v1/memberships/{membership}/confirmation", s.caller(s.Limits.ReadTimeout, s.confirmMembership))
+	s.mux.Get("/v1/workers", s.caller(s.Limits.ReadTimeout, s.listWorkers))
+	s.mux.Post("/v1/workers", s.caller(s.Limits.ReadTimeout, s.changeWorker))
+
+	s.policyRoutes()
+	s.agreementRoutes()
 	s.mux.Get("/v1/access-events", s.caller(s.Limits.ReadTimeout, s.listAccessEvents))
+	s.mux.Get("/v1/access-events/export", s.caller(s.Limits.SubmissionTimeout, s.exportAccessEvents))
 	s.mux.Get("/v1/access-events/{event}", s.caller(s.Limits.ReadTimeout, s.readAccessEvent))
+	s.mux.Get("/v1/access-events/{event}/proof", s.caller(s.Limits.ReadTimeout, s.proveAccessEvent))
+	s.mux.Get("/v1/log/checkpoint", s.caller(s.Limits.ReadTimeout, s.getCheckpoint))
+	s.mux.Get("/v1/log/tile/{level}/{a}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/tile/{level}/{a}/{b}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/tile/{level}/{a}/{b}/{c}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/tile/{level}/{a}/{b}/{c}/{d}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/status", s.caller(s.Limits.ReadTimeout, s.getLogStatus))
+	s.mux.Post("/v1/log/resumptions", s.caller(s.Limits.ReadTimeout, s.resumeLog))
 }
 
 // ServeHTTP makes the server a handler.
@@ -130,6 +193,9 @@ func (s *Server) caller(limit time.Duration, h callerHandler) http.HandlerFunc {
 		r = r.WithContext(ctx)
 		p, err := s.authenticate(r)
 		if err != nil {
+			return err
+		}
+		if err := s.keepPace(w, r, p); err != nil {
 			return err
 		}
 		if err := s.validate(r); err != nil {

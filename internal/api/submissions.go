@@ -16,6 +16,7 @@ import (
 // formats by media type.
 var formats = map[string]string{
 	"application/x-ndjson": family.FormatNDJSON,
+	"application/json":     family.FormatDfE,
 	"application/xml":      family.FormatCensus,
 	"text/xml":             family.FormatCensus,
 }
@@ -31,12 +32,12 @@ func (s *Server) contribute(w http.ResponseWriter, r *http.Request, p identity.P
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	format, known := formats[media]
 	if err != nil || !known {
-		p := problem(http.StatusUnsupportedMediaType, "media-type", "This media type is not taken", "Send application/x-ndjson, or application/xml for the Children in Need census.")
-		p.Field, p.Rule = "Content-Type", "must be application/x-ndjson or application/xml"
+		p := problem(http.StatusUnsupportedMediaType, "media-type", "This media type is not taken", "Send application/x-ndjson; children's social care also application/xml (the Children in Need census) and application/json (the daily payload).")
+		p.Field, p.Rule = "Content-Type", "must be application/x-ndjson, application/xml or application/json"
 		return p
 	}
-	if format == family.FormatCensus && p.Kind != "CSC" {
-		return forbidden("census", "The Children in Need census is sent by children's social care.", nil)
+	if (format == family.FormatCensus || format == family.FormatDfE) && p.Kind != "CSC" {
+		return forbidden("census", "The Children in Need census and the daily payload are sent by children's social care.", nil)
 	}
 	key := r.Header.Get("Idempotency-Key")
 	begun := eventBy(r.Context(), p, audit.KindSubmission, audit.OutcomeDone)

@@ -8,16 +8,20 @@ import "kith/internal/policy"
 type Catalogue struct {
 	sections map[string]policy.Section
 	purposes map[string]bool
+	roles    map[string]policy.Role
 }
 
 // CatalogueOf takes the catalogue out of a policy version.
 func CatalogueOf(v *policy.Version) Catalogue {
-	c := Catalogue{sections: make(map[string]policy.Section, len(v.Sections)), purposes: make(map[string]bool, len(v.Purposes))}
+	c := Catalogue{sections: make(map[string]policy.Section, len(v.Sections)), purposes: make(map[string]bool, len(v.Purposes)), roles: make(map[string]policy.Role, len(v.Roles))}
 	for _, s := range v.Sections {
 		c.sections[s.Code] = s
 	}
 	for _, p := range v.Purposes {
 		c.purposes[p.Code] = true
+	}
+	for _, r := range v.Roles {
+		c.roles[r.Code] = r
 	}
 	return c
 }

@@ -132,7 +132,7 @@ func (in *intake) all(ctx context.Context, records []Record) ([]Result, error) {
 
 func (in *intake) one(ctx context.Context, r *Record) (Result, error) {
 	count := 0
-	for _, set := range []bool{r.Person != nil, r.Membership != nil, r.Relationship != nil, r.Harm != nil, r.Episode != nil, r.Involvement != nil, r.Told != nil, r.Entry != nil} {
+	for _, set := range []bool{r.Person != nil, r.Membership != nil, r.Relationship != nil, r.Harm != nil, r.Episode != nil, r.Involvement != nil, r.Told != nil, r.Entry != nil, r.Worker != nil, r.Purge != nil} {
 		if set {
 			count++
 		}
@@ -156,6 +156,10 @@ func (in *intake) one(ctx context.Context, r *Record) (Result, error) {
 		return in.involvement(ctx, r.Involvement)
 	case r.Told != nil:
 		return in.told(ctx, r.Told)
+	case r.Worker != nil:
+		return in.worker(ctx, r.Worker)
+	case r.Purge != nil:
+		return in.purgeAll(ctx, r.Purge)
 	default:
 		return in.entry(ctx, r.Entry)
 	}

@@ -178,12 +178,18 @@ SELECT i.id, i.record, i.worker, i.valid_from, i.ended_why IS NOT NULL AND ($5::
 
 func sameID(a, b *uuid.UUID) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
+// cutCaseID reads "scheme:value".
+func cutCaseID(text string) (scheme, value string, ok bool) {
+	scheme, value, ok = strings.Cut(text, ":")
+	return scheme, value, ok && scheme != "" && value != "" && len(text) <= maximalLabel
+}
+
 // workerByCaseID finds "scheme:value" in the worker directory; zero for "".
 func (in *intake) workerByCaseID(ctx context.Context, field, caseID string) (uuid.UUID, error) {
 	if caseID == "" {
 		return uuid.Nil, nil
 	}
-	scheme, value, ok := strings.Cut(caseID, ":")
+	scheme, value, ok := cutCaseID(caseID)
 	if !ok {
 		return uuid.Nil, &FieldError{field, "is not of the form scheme:value"}
 	}

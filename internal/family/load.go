@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"kith/internal/postgres"
 )
@@ -31,7 +32,7 @@ type Batcher interface {
 // The same statements run for a family that does not exist; then Found is
 // false and nothing but the caller's own standing is filled in.
 func Load(ctx context.Context, db Batcher, of uuid.UUID, c Caller) (Facts, error) {
-	l := &loader{facts: Facts{Family: of, Kinds: map[string]string{}}, today: day(c.Now)}
+	l := &loader{facts: Facts{Family: of, Kinds: map[string]string{}}, today: day(c.Now), words: map[string]string{}}
 	b := &pgx.Batch{}
 	l.queue(b, of, c)
 	if err := db.SendBatch(ctx, b).Close(); err != nil {
@@ -51,18 +52,12 @@ func Load(ctx context.Context, db Batcher, of uuid.UUID, c Caller) (Facts, error
 
 // loader collects what the statements of one Load return.
 type loader struct {
-	facts    Facts
-	today    time.Time
-	members  []member
-	ties     []tie
-	subjects []subject
-}
-
-// subject is one person whom one version of an entry is about, or mentions.
-type subject struct {
-	version int64
-	person  uuid.UUID
-	about   bool
+	facts   Facts
+	today   time.Time
+	members []member
+	ties    []tie
+	at      map[int64]int // index into facts.Entries by version
+	words   map[string]string
 }
 
 // day cuts a time to its day in UTC, the only clock that a decision knows.
@@ -73,32 +68,17 @@ func day(t time.Time) time.Time {
 
 func (l *loader) queue(b *pgx.Batch, of uuid.UUID, c Caller) {
 	today, now := l.today, c.Now.UTC()
-	b.Queue(selectHead, of, today, c.Agency, c.Worker, now).QueryRow(l.head)
-	each(b, l.member, selectMembers, of, today)
-	each(b, l.subject, selectSubjects, of, today, c.Agency, c.Worker, now)
-	each(b, l.tie, selectTies, of, today)
-	each(b, l.work, selectWork, of, today, c.Agency, c.Worker, now, c.Purpose)
-	each(b, l.agreement, selectAgreements, c.Agency)
-	each(b, l.entry, selectEntries, of, today)
-}
-
-// each queues a statement whose rows are taken one by one.
-func each(b *pgx.Batch, take func(pgx.Rows) error, sql string, args ...any) {
-	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			if err := take(rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	})
+	b.Queue(selectHead, of, today, c.Agency, c.Worker).QueryRow(l.head)
+	b.Queue(selectPeople, of, today, c.Agency, c.Worker, now, c.Purpose).Query(l.people)
+	b.Queue(selectAgreements, c.Agency).Query(l.agreements)
+	b.Queue(selectEntries, of, today, c.Agency, c.Worker, now).Query(l.entries)
 }
 
 func (l *loader) head(row pgx.Row) error {
 	var digest []byte
 	f := &l.facts
 	err := row.Scan(&f.Partnership, &digest, &f.AgreementStamp, &f.Found, &f.Stamp, &f.Ref,
-		&f.Worker.Stamp, &f.Worker.Active, &f.Named, &f.FamilyTeam, &f.Marac, &f.Lead)
+		&f.Worker.Stamp, &f.Worker.Active, &f.Named)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // an agency that the hub does not know: nothing is found for it
 	}
@@ -111,123 +91,175 @@ func (l *loader) head(row pgx.Row) error {
 	return nil
 }
 
-func (l *loader) member(rows pgx.Rows) error {
-	var m member
-	if err := rows.Scan(asBytes(&m.person), &m.role, &m.from, &m.until, &m.born, &m.expected, &m.died, &m.told); err != nil {
-		return fmt.Errorf("read member: %w", err)
+// word takes a text column. The same few codes stand in every row, so each is
+// kept once; NULL is empty.
+type word struct {
+	known map[string]string
+	text  string
+}
+
+// ScanBytes is pgx's way to a column without a copy of its own.
+func (w *word) ScanBytes(v []byte) error {
+	text, ok := w.known[string(v)]
+	if !ok {
+		text = string(v)
+		w.known[text] = text
 	}
-	l.members = append(l.members, m)
+	w.text = text
 	return nil
 }
 
-// subject takes one row of selectSubjects: a subject of a version, or (version
-// 0) what is to be heeded about a person.
-func (l *loader) subject(rows pgx.Rows) error {
-	var version int64
+// people takes the rows of selectPeople.
+func (l *loader) people(rows pgx.Rows) error {
+	var id, other pgtype.UUID
 	var person uuid.UUID
-	var relation string
-	var restricted bool
-	var since *time.Time
-	if err := rows.Scan(&version, asBytes(&person), &relation, &restricted, &since); err != nil {
-		return fmt.Errorf("read subject: %w", err)
+	what, a, b, c := word{known: l.words}, word{known: l.words}, word{known: l.words}, word{known: l.words}
+	var x, y bool
+	var days [5]*time.Time
+	f := &l.facts
+	for rows.Next() {
+		if err := rows.Scan(&what, &id, asBytes(&person), &other, &a, &b, &c, &x, &y, &days[0], &days[1], &days[2], &days[3], &days[4]); err != nil {
+			return fmt.Errorf("read people: %w", err)
+		}
+		switch what.text {
+		case "member":
+			l.members = append(l.members, member{person: person, role: a.text, from: days[0], until: days[1], born: days[2], expected: days[3], died: days[4], told: x})
+		case "tie":
+			l.ties = append(l.ties, tie{from: person, to: other.Bytes, kind: a.text, since: days[0], until: days[1]})
+		case "harm":
+			// Several agencies may allege the same.
+			if h := (HarmFacts{By: person, To: other.Bytes}); !slices.Contains(f.Harm, h) {
+				f.Harm = append(f.Harm, h)
+			}
+		case "episode":
+			f.Episodes = append(f.Episodes, EpisodeFacts{Person: person, Kind: a.text, Rating: b.text})
+			f.Marac, f.Lead = f.Marac || x, f.Lead || y
+		case "involvement":
+			f.Involvements = append(f.Involvements, InvolvementFacts{Person: person, Source: a.text, ByName: x, Mine: x || b.text != ""})
+			f.FamilyTeam = f.FamilyTeam || b.text == "CSC"
+		case "elsewhere": // of another agency: only whether it is the caller's team there
+			f.FamilyTeam = f.FamilyTeam || b.text == "CSC"
+		case "grant":
+			f.Grants = append(f.Grants, GrantFacts{ID: id.Bytes, Person: person, Section: a.text, Level: b.text, BreakGlass: x, Approved: y})
+		case "told":
+			f.Told = append(f.Told, ToldFacts{Person: person, Agency: c.text, Agreed: a.text, Told: b.text})
+		case "restricted":
+			l.restricted(person)
+		case "protected":
+			l.protected(person, days[0])
+		default:
+			return fmt.Errorf("read people: a row is about %q", what.text)
+		}
 	}
-	if version != 0 {
-		l.subjects = append(l.subjects, subject{version, person, relation == "about"})
-		return nil
-	}
-	if restricted {
+	return rows.Err()
+}
+
+func (l *loader) restricted(person uuid.UUID) {
+	if !slices.Contains(l.facts.Restricted, person) {
 		l.facts.Restricted = append(l.facts.Restricted, person)
 	}
-	if since != nil {
-		l.facts.Protected = append(l.facts.Protected, ProtectionFacts{Person: person, Since: *since})
-	}
-	return nil
 }
 
-func (l *loader) tie(rows pgx.Rows) error {
-	var t tie
-	if err := rows.Scan(asBytes(&t.from), asBytes(&t.to), &t.kind, &t.since, &t.until); err != nil {
-		return fmt.Errorf("read relationship: %w", err)
+// protected keeps the earliest day of several.
+func (l *loader) protected(person uuid.UUID, since *time.Time) {
+	if since == nil {
+		return
 	}
-	if t.kind == harmKind {
-		// Several agencies may allege the same.
-		if h := (HarmFacts{By: t.from, To: t.to}); !slices.Contains(l.facts.Harm, h) {
-			l.facts.Harm = append(l.facts.Harm, h)
+	for i := range l.facts.Protected {
+		if p := &l.facts.Protected[i]; p.Person == person {
+			if since.Before(p.Since) {
+				p.Since = *since
+			}
+			return
 		}
-		return nil
 	}
-	l.ties = append(l.ties, t)
-	return nil
+	l.facts.Protected = append(l.facts.Protected, ProtectionFacts{Person: person, Since: *since})
 }
 
-// work takes one row of selectWork, whose first column says what it is.
-func (l *loader) work(rows pgx.Rows) error {
-	var what, a, b, c string
-	var id, person uuid.UUID
-	var x, y bool
-	if err := rows.Scan(&what, asBytes(&id), asBytes(&person), &a, &b, &c, &x, &y); err != nil {
-		return fmt.Errorf("read open work: %w", err)
+func (l *loader) agreements(rows pgx.Rows) error {
+	for rows.Next() {
+		var a AgreementFacts
+		var agencies, states []string
+		if err := rows.Scan(&a.ID, &a.From, &a.Review, &a.End, &agencies, &states); err != nil {
+			return fmt.Errorf("read agreement: %w", err)
+		}
+		a.Parties = make(map[string]string, len(agencies))
+		for i, agency := range agencies {
+			a.Parties[agency] = states[i]
+		}
+		l.facts.Agreements = append(l.facts.Agreements, a)
 	}
-	f := &l.facts
-	switch what {
-	case "episode":
-		f.Episodes = append(f.Episodes, EpisodeFacts{Person: person, Kind: a, Rating: b})
-	case "involvement":
-		f.Involvements = append(f.Involvements, InvolvementFacts{Person: person, Source: a, ByName: x, Mine: x || y})
-	case "told":
-		f.Told = append(f.Told, ToldFacts{Person: person, Agency: c, Agreed: a, Told: b})
-	case "grant":
-		f.Grants = append(f.Grants, GrantFacts{ID: id, Person: person, Section: a, Level: b, BreakGlass: x, Approved: y})
-	}
-	return nil
+	return rows.Err()
 }
 
-func (l *loader) agreement(rows pgx.Rows) error {
-	var a AgreementFacts
-	var agencies, states []string
-	if err := rows.Scan(&a.ID, &a.From, &a.Review, &a.End, &agencies, &states); err != nil {
-		return fmt.Errorf("read agreement: %w", err)
-	}
-	a.Parties = make(map[string]string, len(agencies))
-	for i, agency := range agencies {
-		a.Parties[agency] = states[i]
-	}
-	l.facts.Agreements = append(l.facts.Agreements, a)
-	return nil
-}
-
-func (l *loader) entry(rows pgx.Rows) error {
+// entries takes the rows of selectEntries: an entry has one for each of its
+// subjects.
+func (l *loader) entries(rows pgx.Rows) error {
+	l.at = map[int64]int{}
 	var e EntryFacts
-	var kind string
-	err := rows.Scan(asBytes(&e.Entry), &e.Version, &e.VersionID, &e.Section, &e.Schema, &e.Owner, &kind, &e.SuppliedBy,
-		&e.SourceKind, &e.Handling, &e.ExistenceOK, &e.Sensitivity, &e.EventFrom, &e.EventUntil, &e.EventWords, &e.RecordedOn,
-		&e.Narrative, &e.Tagged, &e.Contains, &e.Flags, &e.OnwardLabel, &e.Language, &e.Held, &e.Fields,
-		&e.FullPart, &e.SummaryPart, &e.SummaryBy, &e.SummaryOn, &e.SummaryReview, &e.EventOf, &e.Questioned)
-	if err != nil {
-		return fmt.Errorf("read entry: %w", err)
+	var person uuid.UUID
+	var about, restricted bool
+	var since *time.Time
+	var w [12]word
+	for i := range w {
+		w[i].known = l.words
 	}
-	l.facts.Kinds[e.Owner] = kind
-	l.facts.Entries = append(l.facts.Entries, e)
-	return nil
+	var eventOf pgtype.UUID
+	into := []any{&e.VersionID, asBytes(&person), &about, &restricted, &since,
+		asBytes(&e.Entry), &e.Version, &w[0], &w[1], &w[2], &w[3], &w[4],
+		&w[5], &w[6], &e.ExistenceOK, &e.Sensitivity, &e.EventFrom, &e.EventUntil, &w[7], &e.RecordedOn,
+		&e.Narrative, &e.Tagged, &e.Contains, &e.Flags, &w[8], &w[9], &w[10], &e.Fields,
+		&e.FullPart, &e.SummaryPart, &w[11], &e.SummaryOn, &e.SummaryReview, &eventOf, &e.Questioned}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read entry: %w", err)
+		}
+		i, seen := l.at[e.VersionID]
+		if !seen {
+			e.Section, e.Schema, e.Owner, e.SuppliedBy, e.SourceKind, e.Handling = w[0].text, w[1].text, w[2].text, w[4].text, w[5].text, w[6].text
+			e.EventWords, e.OnwardLabel, e.Language, e.Held, e.SummaryBy = w[7].text, w[8].text, w[9].text, w[10].text, w[11].text
+			e.EventOf = nil
+			if eventOf.Valid {
+				linked := uuid.UUID(eventOf.Bytes)
+				e.EventOf = &linked
+			}
+			for _, list := range []*[]string{&e.Contains, &e.Flags, &e.Fields} {
+				if *list == nil {
+					*list = []string{}
+				}
+			}
+			l.facts.Kinds[e.Owner] = w[3].text
+			i = len(l.facts.Entries)
+			l.at[e.VersionID] = i
+			l.facts.Entries = append(l.facts.Entries, e)
+		}
+		if about {
+			l.facts.Entries[i].About = append(l.facts.Entries[i].About, person)
+		} else {
+			l.facts.Entries[i].Mentions = append(l.facts.Entries[i].Mentions, person)
+		}
+		if restricted {
+			l.restricted(person)
+		}
+		l.protected(person, since)
+		// What was handed on must not be written over by the next row.
+		e.Contains, e.Flags, e.Fields = nil, nil, nil
+	}
+	return rows.Err()
 }
 
-// settle gives the entries their subjects, and everything an order that depends
-// on nothing but itself.
+// settle gives everything an order that depends on nothing but itself.
 func (l *loader) settle() {
 	byPerson := func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
-	slices.SortFunc(l.subjects, func(a, b subject) int { return byPerson(a.person, b.person) })
-	at := make(map[int64]*EntryFacts, len(l.facts.Entries))
-	for i := range l.facts.Entries {
-		at[l.facts.Entries[i].VersionID] = &l.facts.Entries[i]
-	}
-	for _, s := range l.subjects {
-		switch e := at[s.version]; {
-		case e == nil:
-		case s.about:
-			e.About = append(e.About, s.person)
-		default:
-			e.Mentions = append(e.Mentions, s.person)
+	slices.SortFunc(l.facts.Entries, func(a, b EntryFacts) int {
+		if c := a.RecordedOn.Compare(b.RecordedOn); c != 0 {
+			return c
 		}
+		return byPerson(a.Entry, b.Entry)
+	})
+	for i := range l.facts.Entries {
+		slices.SortFunc(l.facts.Entries[i].About, byPerson)
+		slices.SortFunc(l.facts.Entries[i].Mentions, byPerson)
 	}
 	slices.SortFunc(l.facts.Restricted, byPerson)
 	slices.SortFunc(l.facts.Protected, func(a, b ProtectionFacts) int { return byPerson(a.Person, b.Person) })

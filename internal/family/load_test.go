@@ -184,3 +184,24 @@ func TestRestrictionOfSomebodyMentioned(t *testing.T) {
 		t.Errorf("restricted: %v", got)
 	}
 }
+
+// Several agencies may protect one address: it is protected since the earliest
+// day, and an entry that names two members stands once with both.
+func TestFactsThatComeInSeveralRows(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	fam := h.family()
+	kim, mum := h.member(fam, "child"), h.member(fam, "parent")
+	h.membership(fam, mum, "carer", true) // a second membership doubles nothing
+	for _, since := range []string{"2026-03-01", "2026-02-01", "2026-04-01"} {
+		h.run(`INSERT INTO protection (id, person, since, set_by) VALUES ($1, $2, $3::date, 'CSC')`, uuid.New(), mum, since)
+	}
+	h.run(`INSERT INTO restriction (id, person, kind, reason, valid_from, review_on) VALUES ($1, $2, 'restriction', 'adopted', '2026-01-01', '2026-12-01')`, uuid.New(), mum)
+	h.item("CSC", "case-summary", kim, mum)
+	got := h.load(fam, Caller{Worker: h.worker("MH"), Agency: "MH"})
+	check(t, "protected", []ProtectionFacts{{Person: mum, Since: *date("2026-02-01")}}, got.Protected)
+	check(t, "restricted", []uuid.UUID{mum}, got.Restricted)
+	if len(got.Entries) != 1 || len(got.Entries[0].About) != 2 {
+		t.Errorf("entries: %+v", got.Entries)
+	}
+}

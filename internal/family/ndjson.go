@@ -24,6 +24,7 @@ import (
 //	{"involvement": {…}}      who works with a person
 //	{"told_and_agreed": {…}}  what a person was told and agreed to
 //	{"entry": {…}}            one entry of the record
+//	{"worker": {…}}           a worker of the agency, for its allocations
 //
 // The fields of each are those of PersonRecord, MembershipRecord and so on in
 // record.go. People, families, episodes, involvements and entries go by the
@@ -134,14 +135,14 @@ func parseLine(line []byte) (Record, *FieldError) {
 	kinds := 0
 	for _, set := range []bool{
 		rec.Person != nil, rec.Membership != nil, rec.Relationship != nil, rec.Harm != nil,
-		rec.Episode != nil, rec.Involvement != nil, rec.Told != nil, rec.Entry != nil,
+		rec.Episode != nil, rec.Involvement != nil, rec.Told != nil, rec.Entry != nil, rec.Worker != nil,
 	} {
 		if set {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		return Record{}, &FieldError{Field: "line", Rule: "must hold exactly one of person, membership, relationship, alleged_harm, episode, involvement, told_and_agreed, entry"}
+		return Record{}, &FieldError{Field: "line", Rule: "must hold exactly one of person, membership, relationship, alleged_harm, episode, involvement, told_and_agreed, entry, worker"}
 	}
 	if rec.Person != nil {
 		rec.Person.Raw, rec.Person.MediaType = bytes.Clone(line), "application/json"
@@ -149,7 +150,7 @@ func parseLine(line []byte) (Record, *FieldError) {
 	return rec, nil
 }
 
-var recordName = regexp.MustCompile(`^[a-z][a-z_]{0,39}$`)
+var recordName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
 // freeContent is where an entry's content stands: its names are the section's,
 // and the catalogue judges them.

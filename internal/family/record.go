@@ -19,6 +19,8 @@ type Record struct {
 	Involvement  *InvolvementRecord  `json:"involvement,omitempty"`
 	Told         *ToldRecord         `json:"told_and_agreed,omitempty"`
 	Entry        *EntryRecord        `json:"entry,omitempty"`
+	Worker       *WorkerFeed         `json:"worker,omitempty"`
+	Purge        *PurgeRecord        `json:"-"` // of the daily payload
 	Warnings     []string            `json:"-"` // implausible but taken, said on the report line
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -65,7 +66,8 @@ const (
 // SearchQuery is terms in the form in which they are compared. It prints as
 // nothing. The zero value finds nobody.
 type SearchQuery struct {
-	asked   map[string]any
+	asked   map[string]any            // as search_candidates takes it
+	codes   map[string]map[string]int // score by value, by field
 	weights map[string]int
 }
 
@@ -74,9 +76,6 @@ func (SearchQuery) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "famil
 
 // LogValue keeps the query out of log lines.
 func (SearchQuery) LogValue() slog.Value { return slog.StringValue("family.SearchQuery") }
-
-// Postcode tells whether the query asks for one.
-func (q SearchQuery) Postcode() bool { return q.weights[termPostcode] > 0 }
 
 // Score is that of somebody whose released fields match the terms so well, of
 // 100; 0 where a term is not matched at all.
@@ -103,7 +102,7 @@ var (
 // Query checks the terms and brings them into the form of the keys. Errors:
 // *FieldError, which never repeats what was typed.
 func (t SearchTerms) Query(today time.Time) (SearchQuery, error) {
-	q := SearchQuery{asked: map[string]any{}, weights: map[string]int{}}
+	q := SearchQuery{asked: map[string]any{}, codes: map[string]map[string]int{}, weights: map[string]int{}}
 	if err := q.names(t); err != nil {
 		return SearchQuery{}, err
 	}
@@ -128,9 +127,9 @@ func (t SearchTerms) Query(today time.Time) (SearchQuery, error) {
 	// A date that is off by a little helps to find somebody whom something
 	// else says too; alone it would list strangers.
 	if len(q.weights) == 1 && q.weights[termBorn] > 0 {
-		q.asked["dates"], q.asked["date_scores"] = q.asked["dates"].([]string)[:1], []int{100}
+		maps.DeleteFunc(q.codes[termBorn], func(_ string, score int) bool { return score < 100 })
 	}
-	q.asked["weights"] = q.weights
+	q.asked["codes"], q.asked["weights"] = q.codes, q.weights
 	return q, nil
 }
 
@@ -152,13 +151,7 @@ func (q *SearchQuery) names(t SearchTerms) error {
 		if len(words) == 0 {
 			return &FieldError{f.field, "holds no letter"}
 		}
-		var text []string
-		var scores []int
-		var near []bool
-		for _, w := range words {
-			text, scores, near = append(text, w.word), append(scores, w.score), append(near, w.near)
-		}
-		q.asked[f.key], q.asked[f.key+"_scores"], q.asked[f.key+"_near"] = text, scores, near
+		q.asked[f.key] = words
 		q.weights[termName] += 3
 	}
 	return nil
@@ -177,10 +170,10 @@ func (q *SearchQuery) born(s string, today time.Time) error {
 	if d.After(today) {
 		return &FieldError{"date_of_birth", "lies in the future"}
 	}
-	dates, scores := []string{d.Format(time.DateOnly)}, []int{100}
+	dates := map[string]int{d.Format(time.DateOnly): 100}
 	add := func(o time.Time, month time.Month, score int) {
-		if o.Month() == month && !o.Equal(d) {
-			dates, scores = append(dates, o.Format(time.DateOnly)), append(scores, score)
+		if o.Month() == month && !o.Equal(d) { // there is such a day
+			dates[o.Format(time.DateOnly)] = score
 		}
 	}
 	if d.Day() <= 12 {
@@ -189,8 +182,7 @@ func (q *SearchQuery) born(s string, today time.Time) error {
 	}
 	add(d.AddDate(-1, 0, 0), d.Month(), 75)
 	add(d.AddDate(1, 0, 0), d.Month(), 75)
-	q.asked["dates"], q.asked["date_scores"] = dates, scores
-	q.weights[termBorn] = 4
+	q.codes[termBorn], q.weights[termBorn] = dates, 4
 	return nil
 }
 
@@ -199,19 +191,19 @@ func (q *SearchQuery) numbers(t SearchTerms) error {
 		if !validNHSNumber(n) {
 			return &FieldError{"nhs_number", "is not ten digits with the right check digit"}
 		}
-		q.asked[termNHS], q.weights[termNHS] = n, 5
+		q.codes[termNHS], q.weights[termNHS] = map[string]int{n: 100}, 5
 	}
 	if n := numberOf(t.UPN); n != "" {
 		if !upnForm.MatchString(n) {
 			return &FieldError{"upn", "is not a letter and twelve digits (the last may be a letter)"}
 		}
-		q.asked[termUPN], q.weights[termUPN] = n, 5
+		q.codes[termUPN], q.weights[termUPN] = map[string]int{n: 100}, 5
 	}
 	if n := numberOf(t.Postcode); n != "" {
 		if !postcodeForm.MatchString(n) {
 			return &FieldError{"postcode", "is not a whole postcode"}
 		}
-		q.asked[termPostcode], q.weights[termPostcode] = n, 2
+		q.codes[termPostcode], q.weights[termPostcode] = map[string]int{n: 100}, 2
 	}
 	return nil
 }

@@ -86,9 +86,9 @@ func unfolded(r rune) string {
 
 // askedWord is one word to look for.
 type askedWord struct {
-	word  string
-	score int  // of an equal word, of 100
-	near  bool // near spellings and sounds count too
+	Word  string `json:"word"`
+	Score int    `json:"score"` // of an equal word, of 100
+	Near  bool   `json:"near"`  // near spellings and sounds count too
 }
 
 // askedWords turns a name as typed into the words to look for. One part of a
@@ -97,12 +97,12 @@ func askedWords(name string, given bool) []askedWord {
 	words := nameWords(name)
 	var asked []askedWord
 	add := func(w askedWord) {
-		at := slices.IndexFunc(asked, func(o askedWord) bool { return o.word == w.word })
+		at := slices.IndexFunc(asked, func(o askedWord) bool { return o.Word == w.Word })
 		switch {
 		case at < 0:
 			asked = append(asked, w)
-		case w.score > asked[at].score:
-			asked[at].score = w.score
+		case w.Score > asked[at].Score:
+			asked[at].Score = w.Score
 		}
 	}
 	for i, w := range words {

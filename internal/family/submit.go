@@ -19,13 +19,16 @@ const (
 	FormatNDJSON = "ndjson"
 )
 
+// formats that only children's social care sends.
+func socialFormat(format string) bool { return format == FormatCensus || format == FormatDfE }
+
 // Refused is the outcome of a record of which nothing was kept.
 const Refused Outcome = "refused"
 
 // Errors by which a caller of Submit answers, beside ErrKeyReused.
 var (
-	ErrUnknownFormat = errors.New("the format is none of cin-census, ndjson")
-	ErrNotOfThisKind = errors.New("a census is sent by children's social care")
+	ErrUnknownFormat = errors.New("the format is none of cin-census, dfe-csc, ndjson")
+	ErrNotOfThisKind = errors.New("a census or daily payload is sent by children's social care")
 )
 
 // Line is what a submission's report says of one record, or of one child of a
@@ -56,9 +59,9 @@ type Line struct {
 // of the database; after any of them the report is not to be trusted as whole.
 func Submit(ctx context.Context, pool *pgxpool.Pool, s Sender, format, idempotencyKey string, body io.Reader, c Catalogue, report func(Line)) (Totals, error) {
 	switch {
-	case format != FormatCensus && format != FormatNDJSON:
+	case !socialFormat(format) && format != FormatNDJSON:
 		return Totals{}, ErrUnknownFormat
-	case format == FormatCensus && !s.social():
+	case socialFormat(format) && !s.social():
 		return Totals{}, ErrNotOfThisKind
 	}
 	sub, err := Begin(ctx, pool, s, format, idempotencyKey)
@@ -111,12 +114,26 @@ const (
 func (w *deliveries) read(format string, in *bodyReader) error {
 	var err error
 	last := 0
-	if format == FormatCensus {
+	switch format {
+	case FormatDfE:
+		err = ReadDfE(in, func(c DfEChild) error {
+			last = c.Line
+			if err := w.add(Line{Line: c.Line, Child: c.ID, Warnings: c.Warnings}, c.Records, c.Refused); err != nil || c.Refused != nil {
+				return err
+			}
+			for _, r := range c.Workers {
+				if err := w.add(Line{Line: c.Line, Child: c.ID}, []Record{r}, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	case FormatCensus:
 		_, err = ReadCensus(in, func(c CensusChild) error {
 			last = c.Line
 			return w.add(Line{Line: c.Line, Child: c.ID, Warnings: c.Warnings}, c.Records, c.Refused)
 		})
-	} else {
+	default:
 		err = ReadNDJSON(in, func(r Record, refused *FieldError) error {
 			last = r.Line
 			return w.add(Line{Line: r.Line, Warnings: r.Warnings}, []Record{r}, refused)

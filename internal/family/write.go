@@ -128,11 +128,9 @@ func (in *intake) people(ctx context.Context, d *Draft, e *checkedEntry) error {
 			if s.Child {
 				k.about = "child"
 			}
-			err := in.tx.QueryRow(ctx, `
-SELECT r.id FROM person_link l JOIN source_record r ON r.id = l.record
- WHERE l.person = $1 AND l.ended_at IS NULL AND r.agency = $2 ORDER BY r.id LIMIT 1`, s.Person, in.Agency).Scan(asBytes(&k.record))
-			if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-				return nil, fmt.Errorf("find own record: %w", err)
+			var err error
+			if k.record, err = in.ownRecord(ctx, s.Person); err != nil {
+				return nil, err
 			}
 			out = append(out, k)
 		}
@@ -154,6 +152,18 @@ SELECT r.id FROM person_link l JOIN source_record r ON r.id = l.record
 		}
 	}
 	return nil
+}
+
+// ownRecord is the record of a person that the sender's agency sent; zero where
+// it sent none.
+func (in *intake) ownRecord(ctx context.Context, person uuid.UUID) (record uuid.UUID, err error) {
+	err = in.tx.QueryRow(ctx, `
+SELECT r.id FROM person_link l JOIN source_record r ON r.id = l.record
+ WHERE l.person = $1 AND l.ended_at IS NULL AND r.agency = $2 ORDER BY r.id LIMIT 1`, person, in.Agency).Scan(asBytes(&record))
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, fmt.Errorf("find own record: %w", err)
+	}
+	return record, nil
 }
 
 // WriteEntry makes a new entry of the sender's agency, by hand. The caller has
@@ -397,7 +407,11 @@ SELECT $2::bigint, s.record, s.person, s.relation FROM entry_subject s WHERE s.v
 // TellPerson takes what one person was told and agreed to, by hand. Error: *FieldError.
 func TellPerson(ctx context.Context, tx pgx.Tx, s Sender, c Catalogue, of Subject, t ToldRecord) (uuid.UUID, error) {
 	in := newIntake(tx, s, c)
-	r, err := in.toldAbout(ctx, &t, known{person: of.Person, about: "child"})
+	record, err := in.ownRecord(ctx, of.Person)
+	if err != nil {
+		return uuid.Nil, explain(err)
+	}
+	r, err := in.toldAbout(ctx, &t, known{record: record, person: of.Person})
 	if err != nil {
 		return uuid.Nil, explain(err)
 	}
