@@ -24,12 +24,13 @@ CREATE INDEX search_code_by_part ON search_code (part);
 -- Every word that occurs in a name, once: near spellings are looked for among these, whose number hardly grows with the
 -- number of people, and people then by equal words. A word that only hidden entries have leads to nobody else.
 CREATE TABLE search_word (
-  word      text PRIMARY KEY,
+  word      text NOT NULL,
   sound     text GENERATED ALWAYS AS (kith_ext.dmetaphone(word)) STORED,
-  sound_too text GENERATED ALWAYS AS (kith_ext.dmetaphone_alt(word)) STORED
+  sound_too text GENERATED ALWAYS AS (kith_ext.dmetaphone_alt(word)) STORED,
+  CONSTRAINT search_word_once EXCLUDE USING hash (word WITH =)  -- hash, so that only the spelling index can be read through
 );
-CREATE INDEX search_word_by_sound ON search_word (sound);
-CREATE INDEX search_word_by_sound_too ON search_word (sound_too);
+CREATE INDEX search_word_by_sound ON search_word USING hash (sound);
+CREATE INDEX search_word_by_sound_too ON search_word USING hash (sound_too);
 CREATE INDEX search_word_by_spelling ON search_word USING gin (word kith_ext.gin_trgm_ops);
 
 CREATE FUNCTION keep_search_words() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, kith, pg_temp AS $$
@@ -60,26 +61,35 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION search_opened() FROM PUBLIC;
 
--- The words near to those asked for, each with its best score. A word is compared in spelling and sound only where the caller
--- says so: a nickname stands for itself. There is a limit for safety alone; thresholds, not places in a list, decide.
-CREATE FUNCTION near_words(asked text[], scores integer[], spelled boolean[], OUT words text[], OUT points integer[])
-  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kith, kith_ext, pg_temp AS $$
+-- Words spelled like one. It is planned for that very word, so that the spelling index is used: comparing every word costs ten times as much.
+CREATE FUNCTION words_spelled_like(asked text) RETURNS TABLE (word text, steps integer)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kith, kith_ext, pg_temp SET enable_seqscan = off ROWS 20 AS $$
+BEGIN
+  RETURN QUERY EXECUTE 'SELECT w.word, levenshtein_less_equal(w.word, $1, 4) FROM kith.search_word w WHERE w.word % $1 AND length(w.word) <= 60' USING asked;
+END $$;
+REVOKE ALL ON FUNCTION words_spelled_like(text) FROM PUBLIC;
+
+-- The words near to those asked for ([{word, score, near}]), each with its best score. A word is compared in spelling and sound
+-- only where near says so: a nickname stands for itself. Thresholds decide, not places in a list; the limit is for safety alone.
+CREATE FUNCTION near_words(asked jsonb, OUT words text[], OUT points integer[])
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kith, kith_ext, pg_temp SET jit = off SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 SET random_page_cost = 1.1 AS $$
 BEGIN
   SELECT array_agg(b.word ORDER BY b.points DESC, b.word), array_agg(b.points ORDER BY b.points DESC, b.word) INTO words, points
     FROM (
+      WITH q AS (SELECT x.word, x.score, x.near FROM jsonb_to_recordset(asked) AS x (word text, score integer, near boolean))
       SELECT n.word, max(n.points)::integer AS points
         FROM (
-          SELECT q.word, q.score AS points FROM unnest(asked, scores) AS q (word, score)
+          SELECT q.word, q.score AS points FROM q
           UNION ALL
           SELECT w.word, q.score * CASE l.steps WHEN 0 THEN 100 WHEN 1 THEN 92 WHEN 2 THEN 84 ELSE 76 END / 100
-            FROM unnest(asked, scores, spelled) AS q (word, score, near)
-            JOIN kith.search_word w ON w.word % q.word
-            CROSS JOIN LATERAL (SELECT levenshtein_less_equal(w.word, q.word, 4) AS steps) l
-           WHERE q.near AND length(q.word) BETWEEN 4 AND 60 AND length(w.word) BETWEEN 3 AND 60
+            FROM (SELECT q.word, q.score FROM q WHERE q.near AND length(q.word) BETWEEN 4 AND 60 OFFSET 0) q
+            CROSS JOIN LATERAL kith.words_spelled_like(q.word) w
+            CROSS JOIN LATERAL (SELECT w.steps) l
+           WHERE length(w.word) >= 3
              AND l.steps <= CASE WHEN length(q.word) < 5 THEN 1 WHEN length(q.word) < 9 THEN 2 ELSE 3 END
           UNION ALL
           SELECT w.word, q.score * greatest(70, 88 - 3 * l.steps) / 100
-            FROM unnest(asked, scores, spelled) AS q (word, score, near)
+            FROM q
             CROSS JOIN LATERAL (
               SELECT s.word FROM kith.search_word s WHERE s.sound = dmetaphone(q.word)
               UNION SELECT s.word FROM kith.search_word s WHERE s.sound_too = dmetaphone(q.word)
@@ -92,17 +102,18 @@ BEGIN
        ORDER BY 2 DESC, 1
        LIMIT 400) b;
 END $$;
-REVOKE ALL ON FUNCTION near_words(text[], integer[], boolean[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION near_words(jsonb) FROM PUBLIC;
 
 -- Who in this scope may be meant, best first: ids, versions and scores, no key. The one door decides which of these matches its
 -- caller may know of, and scores anew by those alone. Whom a restriction closes to the caller, and sections that the caller can
 -- have in no family (allowed), are left out here already, so that they cost nothing there.
 --
--- asked holds the terms: given, given_scores, given_near; family, …; dates, date_scores; nhs_number, upn, postcode; agency, local_id;
--- weights by term. scope: involvement, open-work (of the kinds in works), listed, or everybody. Unknown = nobody.
+-- The planner is told to look things up: what is asked for is little, and compiling or reading whole tables would cost more.
+-- asked: {"weights": {term: weight}, "codes": {field: {value: score}}, "given": words, "family": words, "agency": …, "local_id": …};
+-- whoever is found fits every term. scope: involvement, open-work (of the kinds in works), listed, or everybody. Unknown = nobody.
 CREATE FUNCTION search_candidates(of_partnership text, of_worker uuid, of_agency text, at_time timestamptz, scope text, works text[], allowed text[], asked jsonb, most integer)
   RETURNS TABLE (person uuid, families uuid[], best integer, version bigint, term text, fields text[], score integer)
-  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kith, kith_ext, pg_temp AS $$
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, kith, kith_ext, pg_temp SET jit = off SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 SET random_page_cost = 1.1 AS $$
 #variable_conflict use_column
 DECLARE
   today    constant date := (at_time AT TIME ZONE 'UTC')::date;
@@ -112,10 +123,12 @@ DECLARE
   late     boolean := false;                           -- the scope is checked at the end
   gw text[]; gp integer[]; fw text[]; fp integer[];
   matches  text[] := '{}';                             -- one statement per term
-  narrow   text;
-  f        text;
+  one      text;
+  field    text;
   terms    constant integer := (SELECT count(*) FROM jsonb_object_keys(asked -> 'weights'));
-  codes    constant jsonb := jsonb_strip_nulls(jsonb_build_object('nhs_number', asked -> 'nhs_number', 'upn', asked -> 'upn', 'postcode', asked -> 'postcode', 'date_of_birth', asked -> 'dates'));
+  keyed    constant text := $q$
+        JOIN kith.entry_version v ON v.full_part = k.part AND v.latest AND v.section IN ('identity', 'former-names', 'usual-address') AND NOT v.withdrawn
+        JOIN kith.entry_subject s ON s.version = v.id AND s.relation = 'about'$q$;
 BEGIN
   IF terms = 0 OR NOT kith.search_opened() THEN
     RETURN;
@@ -166,51 +179,36 @@ BEGIN
             SELECT m.person FROM kith.family_local o JOIN kith.membership m ON m.family = o.family
              WHERE o.agency = asked ->> 'agency' AND o.local_id = asked ->> 'local_id' AND m.confirmed_by IS NOT NULL) x
      WHERE people IS NULL OR x.person = ANY (people);
-    matches := matches || $q$SELECT x.person, NULL::bigint AS version, 'identifier' AS term, '{}'::text[] AS fields, 100 AS score FROM unnest($1) x (person)$q$;
+    matches := matches || $q$SELECT x.person, NULL::bigint AS version, 'identifier' AS term, '{}'::text[] AS fields, 100 AS score FROM unnest($1) x (person)$q$::text;
   END IF;
-  FOR f IN SELECT * FROM jsonb_object_keys(codes) LOOP
-    narrow := format($q$
-      SELECT s.person, v.id AS version, %1$L AS term, ARRAY[c.field] AS fields, %2$s AS score
-        FROM kith.search_code c
-        JOIN kith.entry_version v ON v.full_part = c.part AND v.latest AND v.section IN ('identity', 'former-names', 'usual-address') AND NOT v.withdrawn
-        JOIN kith.entry_subject s ON s.version = v.id AND s.relation = 'about'
-       WHERE c.field = %1$L AND c.value = ANY ($6)$q$, f,
-      CASE f WHEN 'date_of_birth' THEN $q$($7)[array_position($6, c.value)]$q$ ELSE '100' END);
-    narrow := replace(narrow, '$6', CASE f WHEN 'date_of_birth' THEN $q$ARRAY(SELECT jsonb_array_elements_text($8 -> 'dates'))$q$ ELSE format('ARRAY[$8 ->> %L]', f) END);
-    narrow := replace(narrow, '$7', $q$ARRAY(SELECT v::integer FROM jsonb_array_elements_text($8 -> 'date_scores') v)$q$);
-    EXECUTE format('SELECT coalesce(array_agg(DISTINCT x.person), ''{}'') FROM (%s) x %s', replace(narrow, '$8', '$2'),
-      CASE WHEN people IS NULL THEN '' ELSE 'WHERE x.person = ANY ($1)' END) INTO people USING people, asked;
-    matches := matches || (replace(narrow, '$8', '$2') || ' AND s.person = ANY ($1)');
+  FOR field IN SELECT jsonb_object_keys(asked -> 'codes') LOOP
+    one := format($q$
+      SELECT s.person, v.id AS version, k.field AS term, ARRAY[k.field] AS fields, q.score::integer AS score
+        FROM jsonb_each_text($2 -> 'codes' -> %1$L) q (value, score)
+        JOIN kith.search_code k ON k.value = q.value AND k.field = %1$L $q$, field) || keyed
+      || CASE WHEN people IS NULL THEN '' ELSE ' WHERE s.person = ANY ($1)' END;
+    EXECUTE 'SELECT coalesce(array_agg(DISTINCT x.person), ''{}'') FROM (' || one || ') x' INTO people USING people, asked;
+    matches := matches || one;
   END LOOP;
 
   -- Names: near words of both, then equal words; in the other order too, which counts a little less.
-  IF asked ? 'given' THEN
-    SELECT n.words, n.points INTO gw, gp FROM kith.near_words(
-      ARRAY(SELECT jsonb_array_elements_text(asked -> 'given')), ARRAY(SELECT v::integer FROM jsonb_array_elements_text(asked -> 'given_scores') v),
-      ARRAY(SELECT v::boolean FROM jsonb_array_elements_text(asked -> 'given_near') v)) n;
-  END IF;
-  IF asked ? 'family' THEN
-    SELECT n.words, n.points INTO fw, fp FROM kith.near_words(
-      ARRAY(SELECT jsonb_array_elements_text(asked -> 'family')), ARRAY(SELECT v::integer FROM jsonb_array_elements_text(asked -> 'family_scores') v),
-      ARRAY(SELECT v::boolean FROM jsonb_array_elements_text(asked -> 'family_near') v)) n;
-  END IF;
-  narrow := $q$
-      SELECT s.person, v.id AS version, 'name' AS term, n.fields, %s AS score
-        FROM kith.search_name n
-        JOIN kith.entry_version v ON v.full_part = n.part AND v.latest AND v.section IN ('identity', 'former-names', 'usual-address') AND NOT v.withdrawn
-        JOIN kith.entry_subject s ON s.version = v.id AND s.relation = 'about'
-       WHERE %s$q$
-    || CASE WHEN people IS NULL THEN '' ELSE ' AND s.person = ANY ($1)' END;
+  SELECT n.words, n.points INTO gw, gp FROM kith.near_words(asked -> 'given') n;
+  SELECT n.words, n.points INTO fw, fp FROM kith.near_words(asked -> 'family') n;
+  one := $q$
+      SELECT s.person, v.id AS version, 'name' AS term, k.fields, %s AS score
+        FROM kith.search_name k $q$ || keyed || ' WHERE %s' || CASE WHEN people IS NULL THEN '' ELSE ' AND s.person = ANY ($1)' END;
   IF gw IS NOT NULL AND fw IS NOT NULL THEN
     matches := matches
-      || format(narrow, '(($4)[array_position($3, n.given)] + ($6)[array_position($5, n.family)]) / 2', 'n.given = ANY ($3) AND n.family = ANY ($5)')
-      || format(narrow, '(($4)[array_position($3, n.family)] + ($6)[array_position($5, n.given)]) / 2 - 6', 'n.family = ANY ($3) AND n.given = ANY ($5)');
+      || format(one, '(($4)[array_position($3, k.given)] + ($6)[array_position($5, k.family)]) / 2', 'k.given = ANY ($3) AND k.family = ANY ($5)')
+      || format(one, '(($4)[array_position($3, k.family)] + ($6)[array_position($5, k.given)]) / 2 - 6', 'k.family = ANY ($3) AND k.given = ANY ($5)');
   ELSIF gw IS NOT NULL THEN
-    matches := matches || format(narrow, '($4)[array_position($3, n.given)]', 'n.given = ANY ($3)') || format(narrow, '($4)[array_position($3, n.family)] - 12', 'n.family = ANY ($3)');
+    matches := matches || format(one, '($4)[array_position($3, k.given)]', 'k.given = ANY ($3)') || format(one, '($4)[array_position($3, k.family)] - 12', 'k.family = ANY ($3)');
   ELSIF fw IS NOT NULL THEN
-    matches := matches || format(narrow, '($6)[array_position($5, n.family)]', 'n.family = ANY ($5)') || format(narrow, '($6)[array_position($5, n.given)] - 12', 'n.given = ANY ($5)');
+    matches := matches || format(one, '($6)[array_position($5, k.family)]', 'k.family = ANY ($5)') || format(one, '($6)[array_position($5, k.given)] - 12', 'k.given = ANY ($5)');
   END IF;
 
+  -- $1 people, $2 asked, $3 to $6 near words and their points, $7 allowed, $8 to $10 agency, worker, time, $11 terms, $12 partnership, $13 today,
+  -- $14 most, $15 within, $16 works.
   RETURN QUERY EXECUTE format($q$
     WITH found AS MATERIALIZED (
       SELECT x.person, x.version, x.term, x.fields, max(x.score) AS score

@@ -100,6 +100,24 @@ func TestFamiliesAreWholeAndReadable(t *testing.T) {
 	}
 }
 
+// No row of the matrix is without something to show or to hide.
+func TestEveryPartOfTheRecordIsThere(t *testing.T) {
+	t.Parallel()
+	b := told(t, noon())
+	there := map[string]bool{}
+	for _, f := range b.families {
+		for part := range f.parts {
+			_, section, _ := strings.Cut(part, "/")
+			there[section] = true
+		}
+	}
+	for _, s := range b.catalogue.Sections {
+		if !there[s.Code] {
+			t.Errorf("no family has an entry of %s", s.Code)
+		}
+	}
+}
+
 // The same ids at every start and on every day; other ids from another seed.
 func TestIdsDependOnTheSeedAlone(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func (b *builder) people(o Options) []*table {
 			seen = b.day(-120)
 		}
 		worker.add(id(a.Worker), Partnership, a.Agency, a.employer, issuer, subject, a.Name, a.Roles, b.day(-700), nil, b.day(300), b.day(500), seen)
-		caseID.add(id(a.Worker), a.Agency, "staff", a.Agency+"-"+b.digits(6, "staff", a.Worker.String()))
+		caseID.add(id(a.Worker), a.Agency, "staff", a.Agency+"-"+b.digits(12, "staff", a.Worker.String()))
 		for _, s := range a.teams {
 			var until any
 			from := b.day(-650)

@@ -49,7 +49,7 @@ func flags(s ...string) opt     { return func(i *item) { i.flags = append(i.flag
 func source(s string) opt       { return func(i *item) { i.source = s } }
 func author(s string) opt       { return func(i *item) { i.author = s } }
 func words(s string) opt        { return func(i *item) { i.words = s } }
-func untilDay(n int) opt        { return func(i *item) { i.until = &n } }
+func lasting(days int) opt      { return func(i *item) { n := i.from + days; i.until = &n } }
 func eventOf(key string) opt    { return func(i *item) { i.eventOf = key } }
 func onward(s string) opt       { return func(i *item) { i.onward = s; i.flags = append(i.flags, "onward") } }
 func codeP(i *item)             { i.handling = "P" }

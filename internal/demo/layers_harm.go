@@ -33,8 +33,8 @@ func (f *fam) abuse(by, to *person, kids ...*person) {
 		"contacts": []string{"sister, evenings only", "work reception, ask for \"the library\""}, "safe_times": "Tuesdays and Thursdays 10 to 12",
 		"safe_place": "The reading room of the Wharf library", "do_not": "Never leave a message and never post a letter.", "ask_through": "Harbour helpline for professionals",
 	}, mentions(by))
-	f.put("DV", "da-risk", 10, []*person{to}, body{"dash_level": pick(f, 0, []string{"high", "medium", "high", "standard"}), "risk_to_child": "Reviewed: unchanged. " + a + " sleeps better since the locks were changed.",
-		"last_incident": "iso-45", "escalation": false}, mentions(by))
+	f.put("DV", "da-risk", 10, []*person{to}, body{"dash_level": pick(f, 0, []string{"high", "medium", "high", "standard"}), "risk_to_child": "Reviewed with the team: the risk to the children is unchanged.",
+		"last_incident": "iso-45", "escalation": false}, mentions(by), onward("Not to be passed on without Harbour's agreement."))
 }
 
 // programme adds the perpetrator programme's work with the alleged abuser.
@@ -134,6 +134,3 @@ func (f *fam) toldAll(purpose, agreed string, days int, who ...*person) {
 	}
 	f.told(purpose, "CSC", agreed, "told", why, days, who...)
 }
-
-// since is how many days ago a plan began, spread over the families.
-func (f *fam) since(base int) int { return base + f.n*3%29 }

@@ -88,7 +88,7 @@ func (p *Place) path(name string) string { return filepath.Join(p.Dir, name) }
 // Clear removes keys, passwords and ports; the database is removed by its
 // server's package.
 func (p *Place) Clear() error {
-	for _, name := range []string{rolesFile, receiptFile, referenceFile, portsFile, runningFile, checkpointFile} {
+	for _, name := range []string{rolesFile, receiptFile, logFile, referenceFile, portsFile, runningFile, checkpointFile} {
 		if err := os.Remove(p.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("clear data directory: %w", err)
 		}
@@ -100,6 +100,7 @@ func (p *Place) Clear() error {
 const (
 	rolesFile      = "database-roles.json"
 	receiptFile    = "receipt.key"
+	logFile        = "log.key"
 	referenceFile  = "reference.key"
 	portsFile      = "ports.json"
 	runningFile    = "running.json"
@@ -170,6 +171,18 @@ func (p *Place) receiptKey() (ed25519.PrivateKey, error) {
 	seed, err := p.keepSecret(receiptFile, ed25519.SeedSize)
 	if err != nil {
 		return nil, fmt.Errorf("receipt key: %w", err)
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+// LogOrigin names the demo's log in its checkpoints.
+const LogOrigin = "kith-demo.example/log"
+
+// logKey signs this demo's checkpoints.
+func (p *Place) logKey() (ed25519.PrivateKey, error) {
+	seed, err := p.keepSecret(logFile, ed25519.SeedSize)
+	if err != nil {
+		return nil, fmt.Errorf("log key: %w", err)
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
 }

@@ -84,6 +84,9 @@ func tellKinship(b *builder, key string) {
 	f.standard(set{kind: "child-in-need", days: 65, home: []*person{gran, leah, sonny}, mh: mum, sm: mum, by: dad, to: mum, prb: dad, tenant: gran, kids: []*person{leah, sonny}, lead: gran})
 	f.tieFor(mum, "household", leah, leah.born, b.day(-700))
 	f.voice(leah, 18, "Leah calls it \"Nan's house, my house\". She does her mum's hair over the phone by telling her what to do.", "Leah, 7, feels at home with her grandmother and stays close to her mother by phone.")
+	f.put("CSC", "case-summary", 0, []*person{leah, sonny}, body{"text": "{gran} remembers that the children first stayed with her in the summer that {mum} lost the flat; nobody wrote the day down.", "event_kind": "move"},
+		undated, words("summer, two years ago"), contains("housing"), shared("The children have lived with their grandmother since a summer about two years ago."), mentions(mum))
+	f.put("SCH", "education", 30, []*person{leah}, body{"school": "Millbrook Primary School", "attendance": 71, "concerns": "Absent for two weeks; at her mother's, it turned out."}, lasting(12), named("absent"))
 	f.involvement("SM", b.who("Tessa Dunmore").Worker, "", "feed", "", b.day(-90).Add(10*time.Hour), time.Time{}, mum)
 }
 

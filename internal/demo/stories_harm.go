@@ -60,6 +60,7 @@ func tellTrio(b *builder, key string) {
 		[]*person{alfie, ruby}, mentions(mum, dad), contains("mh-clinical", "sm-involvement", "da-victim-safety"))
 	f.worried(dad)
 	f.alleges("POL", dad, alfie, 45)
+	f.put("CSC", "former-names", 158, []*person{mum}, body{"name": "Kayleigh Burnett", "kind": "birth name", "used_until": "iso-3000", "source": "marriage certificate"})
 }
 
 func tellFleeing(b *builder, key string) {
@@ -79,6 +80,7 @@ func tellFleeing(b *builder, key string) {
 	f.put("HOU", "housing", 12, []*person{mum}, body{"tenancy": "homelessness duty accepted", "tenancy_address": "temporary, Saltmere", "landlord": "Saltmere Council", "arrears": "none", "notice": "offer expected {d+20}"}, named("after-the-move"))
 	f.put("SCH", "education", 5, []*person{jay}, body{"school": "Saltmere Juniors (moved {d-17})", "attendance": 100, "concerns": "Settling. Asks whether his father knows where the school is.", "dsl_contact": "Saltmere Juniors office", "collected_by": "mother only, by the side gate"}, flags("places"), named("new-school"))
 	f.put("HV", "child-health", 11, []*person{leo}, body{"contact_kind": "clinic", "contact_date": "iso-11", "development": "Catching up on sleep and speech.", "gp_practice": "Ferry Road Surgery, Saltmere", "clinic": "Saltmere Family Hub", "was_not_brought": false}, flags("places"), named("new-clinic"))
+	f.put("DV", "former-names", 10, []*person{mum}, body{"name": "Kelly Hartnell", "kind": "name taken since the move", "used_from": "iso-10", "source": "told by her"}, flags("new-name"), named("new-name"))
 	f.voice(jay, 12, "\"I'm not allowed to say where we live. I'm good at it. I told my nan it's a castle.\" He misses his bike. He does not miss listening.", "Jay, 8, feels safer and keeps the secret of where he lives; he misses his bike and his grandmother.")
 	f.chronology(17, "Mother left with the boys on {d-19} by the back gate while father was at work. Refuge place found the same night. Father has rung every service since, asking where \"his kids\" are; twice said that he was their grandfather.",
 		"Mother and children left home on {d-19}. Anyone who asks where they are is to be referred to the contact desk, whoever they say they are.", []*person{mum, jay, leo}, mentions(dad), contains("protected-address"), flags("do-not-inform"))

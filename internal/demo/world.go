@@ -38,6 +38,7 @@ type Config struct {
 	DatabaseURL string // an administrator's address on a server of the user's own; empty = the private server
 	Fresh       bool   // begin with nothing
 	Families    int    // 0 = what is there, else StoryFamilies
+	SignIn      int    // bulk families whose workers can sign in; 0 = 400
 	Seed        uint64
 	Now         func() time.Time
 	Random      io.Reader
@@ -49,13 +50,15 @@ type Config struct {
 // World is what stands around the demo's hub: a database that holds the
 // borough, and the issuers at which its people sign in.
 type World struct {
-	Identity  identity.Config
-	SignIn    identity.SignInConfig
-	Filled    Result
-	Issuers   string // base address
-	Private   net.Listener
-	Key       ed25519.PrivateKey // signs receipts
-	Reference []byte             // makes the log's references to people
+	Identity   identity.Config
+	SignIn     identity.SignInConfig
+	Filled     Result
+	Issuers    string // base address
+	Private    net.Listener
+	Key        ed25519.PrivateKey // signs receipts
+	Reference  []byte             // makes the log's references to people
+	LogKey     ed25519.PrivateKey // signs the log's checkpoints
+	Checkpoint string             // file of the newest one
 
 	place    *Place
 	dsn      func(role string) (string, error)
@@ -97,6 +100,10 @@ func (w *World) start(ctx context.Context, c Config) error {
 	if w.Reference, err = w.place.keepSecret(referenceFile, 32); err != nil {
 		return fmt.Errorf("reference key: %w", err)
 	}
+	if w.LogKey, err = w.place.logKey(); err != nil {
+		return err
+	}
+	w.Checkpoint = w.place.Checkpoint()
 	if err := w.listen(); err != nil {
 		return err
 	}
@@ -114,7 +121,10 @@ func (w *World) start(ctx context.Context, c Config) error {
 		return err
 	}
 	// Of the bulk workers the first twenty pairs can sign in: a page with all of them helps nobody.
-	signable := min(w.Filled.Families, StoryFamilies+20*bulkTeamSize)
+	if c.SignIn == 0 {
+		c.SignIn = 20 * bulkTeamSize
+	}
+	signable := min(w.Filled.Families, StoryFamilies+c.SignIn)
 	accounts := append(Accounts(c.Seed), BulkAccounts(c.Seed, signable)...)
 	w.Identity = Identity(w.Issuers, accounts)
 	w.SignIn = SignIn(w.Issuers, c.HubURL)

@@ -40,6 +40,12 @@ type hub struct {
 
 func newHub(t *testing.T) *hub {
 	t.Helper()
+	return newHubOf(t, 0)
+}
+
+// newHubOf is a hub whose borough has that many families.
+func newHubOf(t *testing.T, families int) *hub {
+	t.Helper()
 	ctx := context.Background()
 	h := &hub{t: t, db: pgtest.New(t), stories: map[string]demo.Story{}, people: map[string]identity.Principal{}}
 	h.admin, h.app = h.db.Pool(t, "admin"), h.db.Pool(t, "app")
@@ -50,7 +56,7 @@ func newHub(t *testing.T) *hub {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	if _, err := demo.Fill(ctx, conn, demo.Options{Now: now()}); err != nil {
+	if _, err := demo.Fill(ctx, conn, demo.Options{Now: now(), Families: families}); err != nil {
 		t.Fatal(err)
 	}
 	bundle, err := policy.Pack(policies.Default())
