@@ -27,6 +27,7 @@ identity:
       max_lifetime: 30m
       agencies:
         - {agency: CSC, roles: [social-worker]}
+log: {origin: hub.northby.example/log, checkpoint: /tmp/checkpoint}
 limits: {read_timeout: 5s}
 `
 
@@ -63,7 +64,7 @@ func hubOf(t *testing.T, text string, env map[string]string) (hubConfig, error) 
 func TestAGoodConfiguration(t *testing.T) {
 	t.Parallel()
 	receipt, reference := keys(t)
-	h, err := hubOf(t, goodConfig, map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference,
+	h, err := hubOf(t, goodConfig, map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_LOG_KEY": receipt,
 		"KITH_DATABASE_SEQUENCER": "postgres://kith_sequencer:c@db.example/kith"})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func TestAnEmptyConfigurationIsRefusedWithEveryError(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, want := range []string{"replica", "database.app", "database.auditor", "database.sequencer", "partnership", "issuers", "receipt_key", "reference_key"} {
+	for _, want := range []string{"replica", "database.app", "database.auditor", "database.sequencer", "partnership", "issuers", "receipt_key", "reference_key", "log.key", "log.origin", "log.checkpoint"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
 		}
@@ -93,7 +94,7 @@ func TestAnEmptyConfigurationIsRefusedWithEveryError(t *testing.T) {
 func TestConfigurationIsStrict(t *testing.T) {
 	t.Parallel()
 	receipt, reference := keys(t)
-	env := map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_DATABASE_SEQUENCER": "postgres://x/y"}
+	env := map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_LOG_KEY": receipt, "KITH_DATABASE_SEQUENCER": "postgres://x/y"}
 	open := filepath.Join(t.TempDir(), "open.pem")
 	raw, err := os.ReadFile(receipt)
 	if err != nil {

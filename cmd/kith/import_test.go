@@ -87,7 +87,7 @@ func TestImportUsage(t *testing.T) {
 		says string
 	}{
 		{[]string{"--help"}, 0, "usage: kith import"},
-		{[]string{"--format", "dfe-csc", "--token", "T", "f"}, 2, "--format must be"},
+		{[]string{"--format", "dfe-xml", "--token", "T", "f"}, 2, "--format must be"},
 		{[]string{"--format", "ndjson", "--token", "T"}, 2, "name one FILE"},
 		{[]string{"--format", "ndjson", "--token", "T", "--as", "system-csc", "f"}, 2, "not both"},
 		{[]string{"--format", "ndjson", "--token", "T", "no-such-file"}, 2, "no-such-file"},
