@@ -24,6 +24,7 @@ test: setup test-setup ## every test, on a real PostgreSQL
 
 .PHONY: bench
 bench: setup build ## the ratios of the design's section 8
+	go build -modfile=tools.mod -o bin/opa github.com/open-policy-agent/opa
 	@exec bin/kith bench $(ARGS)
 
 .PHONY: build
@@ -56,7 +57,7 @@ screenshots: setup ## a picture of each page, through Chromium
 
 .PHONY: clean
 clean: ## what was built and installed here; the demo's data stays
-	rm -rf bin $(PRIVATE)/node_modules $(WEB)/node_modules $(PROVIDER)/node_modules
+	rm -rf bin $(PRIVATE)/node_modules $(WEB)/assets/dist $(WEB)/node_modules $(PROVIDER)/node_modules
 
 # What the hub needs beside Go: a PostgreSQL of version 15 or newer, and the
 # pages' assets. The places are those that internal/postgres/private looks at.
@@ -85,7 +86,11 @@ private-postgres:
 
 # The packages of the pages, and of the identity provider that the tests use.
 .PHONY: assets
-assets: $(if $(wildcard $(WEB)/package-lock.json),$(WEB)/node_modules/.package-lock.json)
+assets: $(if $(wildcard $(WEB)/package-lock.json),$(WEB)/assets/dist/manifest.json)
+
+# The pages' style and script, bundled by a program of ours; the binary embeds them.
+$(WEB)/assets/dist/manifest.json: $(WEB)/node_modules/.package-lock.json $(wildcard $(WEB)/assets/src/*) $(WEB)/build/main.go
+	cd $(WEB) && go run ./build
 
 .PHONY: test-setup
 test-setup: $(if $(wildcard $(PROVIDER)/package-lock.json),$(PROVIDER)/node_modules/.package-lock.json)

@@ -40,6 +40,9 @@ type config struct {
 	Database databaseConfig `yaml:"database"`
 	// Identity binds issuers to agencies and roles; see identity.Config. Needed.
 	Identity identity.Config `yaml:"identity"`
+	// SignIn is how people sign in by browser; see identity.SignInConfig. Without
+	// providers the hub has no pages.
+	SignIn identity.SignInConfig `yaml:"sign_in"`
 	// ReceiptKey is a file with this replica's Ed25519 private key (PKCS #8,
 	// PEM), readable by this process alone. Needed. (KITH_RECEIPT_KEY)
 	ReceiptKey string `yaml:"receipt_key"`
@@ -47,6 +50,8 @@ type config struct {
 	// references to people are made with it. All replicas share it, and it stays
 	// the same. Needed. (KITH_REFERENCE_KEY)
 	ReferenceKey string `yaml:"reference_key"`
+	// Log is the access log's tree. Needed.
+	Log logConfig `yaml:"log"`
 	// Limits bound what one request may cost.
 	Limits limitsConfig `yaml:"limits"`
 	// Policy bounds an evaluation.
@@ -78,12 +83,23 @@ type limitsConfig struct {
 	SubmissionBytes int64 `yaml:"submission_bytes"`
 	// HeaderBytes bounds a request's headers. Default 64 KiB.
 	HeaderBytes int `yaml:"header_bytes"`
+	// WriteBytes bounds the body of a single write. Default 512 KiB.
+	WriteBytes int64 `yaml:"write_bytes"`
+	// RequestsPerMinute bounds what one caller asks of each replica. Default
+	// 600; -1 is no limit.
+	RequestsPerMinute int `yaml:"requests_per_minute"`
+	// FamiliesPerHour is how many families one caller asks for before each
+	// further one is slowed down and an alarm is raised. Default 60; -1 is no limit.
+	FamiliesPerHour int `yaml:"families_per_hour"`
+	// SlowDown is by how much. Default 2s.
+	SlowDown time.Duration `yaml:"slow_down"`
 }
 
 type policyConfig struct {
 	// Deadline of one evaluation. Default 50ms; later means no.
 	Deadline time.Duration `yaml:"deadline"`
-	// KeptDecisions is how many decisions are kept for equal inputs. Default 0: none.
+	// KeptDecisions is how many decisions are kept for equal inputs, by the whole
+	// input and the version's digest. Default 4096; 0 keeps none.
 	KeptDecisions int `yaml:"kept_decisions"`
 }
 
@@ -93,6 +109,7 @@ var replicaForm = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 // limit that is silently not set is no limit.
 func readConfig(r io.Reader, getenv func(string) string) (config, error) {
 	var c config
+	c.Policy.KeptDecisions = 4096
 	d := yaml.NewDecoder(r)
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
@@ -101,7 +118,7 @@ func readConfig(r io.Reader, getenv func(string) string) (config, error) {
 	for name, to := range map[string]*string{
 		"KITH_LISTEN": &c.Listen, "KITH_PRIVATE_LISTEN": &c.PrivateListen, "KITH_REPLICA": &c.Replica, "KITH_LOG_LEVEL": &c.LogLevel,
 		"KITH_DATABASE_APP": &c.Database.App, "KITH_DATABASE_AUDITOR": &c.Database.Auditor, "KITH_DATABASE_SEQUENCER": &c.Database.Sequencer,
-		"KITH_RECEIPT_KEY": &c.ReceiptKey, "KITH_REFERENCE_KEY": &c.ReferenceKey,
+		"KITH_RECEIPT_KEY": &c.ReceiptKey, "KITH_REFERENCE_KEY": &c.ReferenceKey, "KITH_LOG_KEY": &c.Log.Key,
 	} {
 		if v := getenv(name); v != "" {
 			*to = v
@@ -121,7 +138,9 @@ func (c config) hub(log *slog.Logger, now func() time.Time, random io.Reader) (h
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	h := hubConfig{Replica: c.Replica, App: c.Database.App, Auditor: c.Database.Auditor, Sequencer: c.Database.Sequencer, Connections: c.Database.Connections,
-		Limits: api.Limits{ReadTimeout: c.Limits.ReadTimeout, SubmissionTimeout: c.Limits.SubmissionTimeout, SubmissionBytes: c.Limits.SubmissionBytes, HeaderBytes: c.Limits.HeaderBytes},
+		Limits: api.Limits{ReadTimeout: c.Limits.ReadTimeout, SubmissionTimeout: c.Limits.SubmissionTimeout, SubmissionBytes: c.Limits.SubmissionBytes, HeaderBytes: c.Limits.HeaderBytes,
+			WriteBytes: c.Limits.WriteBytes, RequestsPerMinute: c.Limits.RequestsPerMinute, FamiliesPerHour: c.Limits.FamiliesPerHour, SlowDown: c.Limits.SlowDown},
+		SignIn: c.SignIn,
 		Policy: policy.Options{Deadline: c.Policy.Deadline, Keep: c.Policy.KeptDecisions}, Drain: c.Drain, Now: now, Random: random, Log: log}
 	for name, address := range map[string]string{"listen": c.Listen, "private_listen": c.PrivateListen} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
@@ -142,8 +161,9 @@ func (c config) hub(log *slog.Logger, now func() time.Time, random io.Reader) (h
 		}
 	}
 	if c.Database.Connections < 0 || c.Limits.ReadTimeout < 0 || c.Limits.SubmissionTimeout < 0 || c.Limits.SubmissionBytes < 0 || c.Limits.HeaderBytes < 0 ||
+		c.Limits.WriteBytes < 0 || c.Limits.SlowDown < 0 || c.Limits.RequestsPerMinute < -1 || c.Limits.FamiliesPerHour < -1 ||
 		c.Policy.Deadline < 0 || c.Policy.KeptDecisions < 0 {
-		add("limits: nothing may be negative")
+		add("limits: nothing may be negative, save -1 for no limit of requests_per_minute and families_per_hour")
 	}
 	if c.Drain < 0 || c.Drain > 5*time.Minute {
 		add("drain: %s is not between 0 and 5m", c.Drain)
@@ -158,6 +178,7 @@ func (c config) hub(log *slog.Logger, now func() time.Time, random io.Reader) (h
 	if h.ReferenceKey, err = readReferenceKey(c.ReferenceKey); err != nil {
 		add("reference_key: %w", err)
 	}
+	h.Tree = c.Log.complete(add)
 	if _, err := logLevel(c.LogLevel); err != nil {
 		errs = append(errs, err)
 	}

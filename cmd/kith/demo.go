@@ -16,9 +16,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"kith/internal/api"
 	"kith/internal/audit"
 	"kith/internal/audit/proof"
 	"kith/internal/demo"
+	"kith/internal/policy"
 	"kith/internal/postgres"
 	"kith/internal/postgres/private"
 )
@@ -187,8 +189,11 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 
 // demoHub is the hub's configuration in the demo's world.
 func demoHub(w *demo.World, log *slog.Logger) (hubConfig, error) {
-	c := hubConfig{Replica: "demo", Identity: w.Identity, ReceiptKey: w.Key, ReferenceKey: w.Reference, Connections: 24, Drain: 5 * time.Second,
-		Now: time.Now, Random: rand.Reader, Log: log}
+	c := hubConfig{Replica: "demo", Identity: w.Identity, SignIn: w.SignIn, Demo: true, ReceiptKey: w.Key, ReferenceKey: w.Reference, Connections: 24, Drain: 5 * time.Second,
+		Policy: policy.Options{Deadline: time.Second, Keep: 4096}, // a newcomer's machine may be busy with other things
+		Limits: api.Limits{RequestsPerMinute: -1, FamiliesPerHour: -1},
+		Now:    time.Now, Random: rand.Reader, Log: log}
+	c.Tree = treeConfig{Key: w.LogKey, Origin: demo.LogOrigin, File: w.Checkpoint}
 	var err error
 	for role, to := range map[string]*string{postgres.RoleApp: &c.App, postgres.RoleAuditor: &c.Auditor, postgres.RoleSequencer: &c.Sequencer} {
 		if *to, err = w.DSN(role); err != nil {

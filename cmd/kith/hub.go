@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"kith/internal/agreement"
 	"kith/internal/api"
 	"kith/internal/audit"
 	"kith/internal/disclosure"
@@ -31,8 +33,11 @@ type hubConfig struct {
 	Auditor      string
 	Sequencer    string
 	Identity     identity.Config
+	SignIn       identity.SignInConfig // no providers: no pages
+	Demo         bool                  // nobody is real, and the pages say so
 	ReceiptKey   ed25519.PrivateKey
 	ReferenceKey []byte
+	Tree         treeConfig
 	Limits       api.Limits
 	Policy       policy.Options
 	Connections  int32         // of the app's pool; 0 = its default
@@ -56,6 +61,7 @@ type hub struct {
 // a server that may lose a log row, a schema of another version, no policy, or
 // one that does not compile.
 func openHub(ctx context.Context, c hubConfig) (*hub, error) {
+	collectLess(os.Getenv)
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	h := &hub{config: c, stop: stop}
 	if err := h.open(ctx); err != nil {
@@ -75,7 +81,7 @@ func (h *hub) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database, role of the auditor: %w", err)
 	}
-	sequencer, err := h.pool(ctx, c.Sequencer, postgres.Options{ApplicationName: "kith sequencer", MaxConns: 2})
+	sequencer, err := h.pool(ctx, c.Sequencer, postgres.Options{ApplicationName: "kith sequencer", MaxConns: 4})
 	if err != nil {
 		return fmt.Errorf("database, role of the sequencer: %w", err)
 	}
@@ -115,8 +121,14 @@ func (h *hub) open(ctx context.Context) error {
 		return err
 	}
 	failures := audit.NewAuthFailures(h.recorder)
-	desk := &deskCache{directory: directory, now: c.Now}
-	door := &disclosure.Door{Pool: app, Recorder: h.recorder, Policy: versions.At, Desk: desk.get, Now: c.Now, Log: c.Log}
+	desk := &disclosure.Desks{Directory: directory, Now: c.Now, Kinds: func(ctx context.Context) (*policy.Version, error) {
+		a, err := active(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return a.Version(), nil
+	}}
+	door := &disclosure.Door{Pool: app, Recorder: h.recorder, Policy: versions.At, Desk: desk.Desk, Now: c.Now, Log: c.Log}
 	intake := &family.Intake{Pool: app, Now: c.Now, Catalogue: func(ctx context.Context) (family.Catalogue, error) {
 		a, err := active(ctx)
 		if err != nil {
@@ -125,17 +137,31 @@ func (h *hub) open(ctx context.Context) error {
 		return family.CatalogueOf(a.Version()), nil
 	}}
 	metrics := api.NewMetrics()
-	server, err := api.New(api.Config{Verifier: verifier, Door: door, Recorder: h.recorder, Log: log, Failures: failures, Intake: intake,
+	logTree, err := h.openTree(ctx, app, auditor, sequencer, metrics)
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program, in which drafts are run: %w", err)
+	}
+	office := &policy.Office{Pool: app, Recorder: h.recorder, Sandbox: policy.Sandbox{Command: []string{program, policy.SandboxCommand}},
+		Partnership: c.Identity.Partnership, Now: c.Now, Random: c.Random}
+	agreements := &agreement.Register{Pool: app, Recorder: h.recorder, Partnership: c.Identity.Partnership, Random: c.Random}
+	server, err := api.New(api.Config{Verifier: verifier, Door: door, Office: office, Agreements: agreements, Recorder: h.recorder, Log: log, Tree: logTree, Failures: failures, Intake: intake,
 		Logger: c.Log, Metrics: metrics, Limits: c.Limits})
 	if err != nil {
 		return err
 	}
-	h.public = server
+	if h.public, err = h.pages(pagesOn{app: app, verifier: verifier, directory: directory, door: door, log: log, failures: failures}, server); err != nil {
+		return err
+	}
 	h.private = api.Private(metrics, []api.Check{
 		{Name: "database", Test: func(ctx context.Context) (string, error) { return "", postgres.Redact(app.Ping(ctx)) }},
 		{Name: "schema", Test: func(ctx context.Context) (string, error) { return "", schemaIsCurrent(ctx, app) }},
 		{Name: "policy", Test: func(ctx context.Context) (string, error) { _, err := active(ctx); return "", err }},
 		{Name: "log", Test: func(ctx context.Context) (string, error) { return logHasRoom(ctx, auditor, c.Now()) }},
+		treeCheck(logTree),
 	})
 	h.inBackground(ctx, verifier, directory, failures, sequencer)
 	return nil
@@ -256,41 +282,4 @@ func logHasRoom(ctx context.Context, pool *pgxpool.Pool, now time.Time) (string,
 		return fmt.Sprintf("the log has partitions until %s only", until.Format(time.DateOnly)), nil
 	}
 	return "", nil
-}
-
-// deskCache keeps the contact desk, which is the same for every answer, for a
-// few seconds: reading it each time would cost a read its third round trip.
-type deskCache struct {
-	directory *identity.Directory
-	now       func() time.Time
-
-	mu   sync.Mutex
-	desk disclosure.Desk
-	good time.Time
-}
-
-func (d *deskCache) get(ctx context.Context) (disclosure.Desk, error) {
-	const keep = 5 * time.Second
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := d.now()
-	if now.Before(d.good) && d.good.Sub(now) <= keep {
-		return d.desk, nil
-	}
-	p, err := d.directory.Partnership(ctx)
-	if err != nil {
-		return disclosure.Desk{}, err
-	}
-	all, err := d.directory.Agencies(ctx)
-	if err != nil {
-		return disclosure.Desk{}, err
-	}
-	agencies := all[:0]
-	for _, a := range all {
-		if a.Kind != "HUB" { // the operator holds no records
-			agencies = append(agencies, a)
-		}
-	}
-	d.desk, d.good = disclosure.NewDesk(p, agencies), now.Add(keep)
-	return d.desk, nil
 }

@@ -26,6 +26,7 @@ Sends a file to a running hub and prints the hub's report: a line per record,
 then how many were taken, refused, new, changed and unchanged. FILE may be -.
 
   --format cin-census   the Children in Need census (XML)
+  --format dfe-csc      the daily children's social care payload (JSON)
   --format ndjson       the native format, one record a line
 
   --as NAME             sign in to a running demo, for example system-csc
@@ -99,7 +100,7 @@ func importArgs(args []string) (importOptions, error) {
 	}
 	switch {
 	case importType(o.format) == "":
-		return o, errors.New("--format must be cin-census or ndjson")
+		return o, errors.New("--format must be cin-census, dfe-csc or ndjson")
 	case flags.NArg() != 1:
 		return o, errors.New("name one FILE, or - for the standard input; flags stand before it")
 	case o.as != "" && o.token != "":
@@ -122,6 +123,8 @@ func importType(format string) string {
 	switch format {
 	case "cin-census":
 		return "application/xml"
+	case "dfe-csc":
+		return "application/json"
 	case "ndjson":
 		return "application/x-ndjson"
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"kith/internal/policy"
 )
 
 const usage = `usage: kith COMMAND [flags]
@@ -20,7 +22,9 @@ const usage = `usage: kith COMMAND [flags]
   serve     run a hub from its configuration
   migrate   bring a database to this version's schema
   import    send a file of records to a hub
-  policy    test and lint a policy version
+  policy    test, lint, compare, push and activate policy versions
+  audit     take the access log home; resume a stopped one
+  bench     measure reads against the least that they could cost
   version   what this binary is
 
 kith COMMAND --help says more.
@@ -50,6 +54,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return importCommand(ctx, rest, stdin, stdout, stderr)
 	case "policy":
 		return policyCommand(ctx, rest, stdout, stderr)
+	case "audit":
+		return auditCommand(ctx, rest, stdout, stderr)
+	case "bench":
+		return benchCommand(ctx, rest, stdout, stderr)
+	case policy.SandboxCommand: // hidden: the hub runs drafts in it
+		return policy.SandboxMain(ctx, stdin, stdout)
 	case "version":
 		return versionCommand(rest, stdout, stderr)
 	case "help", "-h", "--help":

@@ -208,14 +208,24 @@ func (s *Server) ofDraft(w http.ResponseWriter, r *http.Request, body any) (uuid
 
 func (s *Server) replaceDraft(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	var body struct {
-		Revision int64             `json:"revision"`
-		Files    map[string]string `json:"files"`
+		Revision int64 `json:"revision"`
+		Files    []struct {
+			Path    string `json:"path"`
+			Content string `json:"content"`
+		} `json:"files"`
 	}
 	id, err := s.ofDraft(w, r, &body)
 	if err != nil {
 		return err
 	}
-	d, receipt, err := s.Office.Replace(r.Context(), p, requestID(r.Context()), id, body.Revision, body.Files)
+	files := make(map[string]string, len(body.Files))
+	for _, f := range body.Files {
+		if _, twice := files[f.Path]; twice {
+			return badField("files", "names each path once")
+		}
+		files[f.Path] = f.Content
+	}
+	d, receipt, err := s.Office.Replace(r.Context(), p, requestID(r.Context()), id, body.Revision, files)
 	return s.draft(w, d, receipt, err)
 }
 

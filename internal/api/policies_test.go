@@ -212,3 +212,58 @@ func (x *town) original(t *testing.T, draft answer, path string) string {
 	t.Fatalf("the draft has no %s", path)
 	return ""
 }
+
+// The app's database role cannot step around the approvals, whoever holds it.
+func TestTheAppCannotActivateByItself(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	app := x.db.Pool(t, "app")
+	worker := x.people["ig-author-csc"].Worker
+	for _, sql := range []string{
+		`UPDATE kith.policy_head SET digest = digest`,
+		`UPDATE kith.policy_version SET state = 'active'`,
+		`UPDATE kith.policy_version SET bundle = ''`,
+		`INSERT INTO kith.policy_version (digest, partnership, name, bundle, state) VALUES (decode(repeat('ab', 32), 'hex'), 'northby', 'mine', '', 'active')`,
+		`DELETE FROM kith.policy_need`,
+		`UPDATE kith.policy_submission SET state = 'open'`,
+		`UPDATE kith.policy_approval SET agency = 'MH'`,
+	} {
+		if _, err := app.Exec(t.Context(), sql); err == nil {
+			t.Errorf("the app's role may: %s", sql)
+		}
+	}
+	x.exec(`INSERT INTO kith.policy_version (digest, partnership, name, bundle, state) VALUES (decode(repeat('ab', 32), 'hex'), 'northby', 'mine', '', 'submitted')`)
+	x.exec(`INSERT INTO kith.policy_submission (id, partnership, digest, compared_with, agency, authors, submitted_by, why, report)
+		SELECT '00000000-0000-4000-8000-00000000000a', 'northby', decode(repeat('ab', 32), 'hex'), h.digest, 'CSC', ARRAY[$1::uuid], $1, 'w', '' FROM kith.policy_head h`, worker)
+	x.exec(`INSERT INTO kith.policy_need (submission, agency, why) VALUES ('00000000-0000-4000-8000-00000000000a', 'MH', '{}')`)
+	approve := func(agency, as string) error {
+		_, err := app.Exec(t.Context(), `INSERT INTO kith.policy_approval (id, submission, digest, compared_with, agency, worker, name)
+			SELECT gen_random_uuid(), s.id, s.digest, s.compared_with, $1, $2, 'n' FROM kith.policy_submission s`, agency, x.people[as].Worker)
+		return err
+	}
+	for _, c := range []struct{ agency, as string }{{"CSC", "ig-author-csc"}, {"MH", "ig-approver-pol"}, {"MH", "mh-practitioner"}} {
+		if approve(c.agency, c.as) == nil {
+			t.Errorf("%s approved for %s", c.as, c.agency)
+		}
+	}
+	activate := func() string {
+		var said string
+		if err := app.QueryRow(t.Context(), `SELECT kith.activate_policy('00000000-0000-4000-8000-00000000000a', $1)`, worker).Scan(&said); err != nil {
+			t.Error(err)
+		}
+		return said
+	}
+	if got := activate(); got != "policy-approval-missing MH" {
+		t.Errorf("without approval: %s", got)
+	}
+	if err := approve("MH", "ig-approver-mh"); err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 2) // two at once: one of them does it
+	for range 2 {
+		go func() { said <- activate() }()
+	}
+	if got := []string{<-said, <-said}; !slices.Contains(got, "done") || !slices.Contains(got, "policy-closed") {
+		t.Errorf("two activations at once: %v", got)
+	}
+}

@@ -48,6 +48,8 @@ type Active struct {
 	names    *names
 	fields   map[string]map[string]bool // section → its fields
 	kept     *lru.Cache[[sha256.Size]byte, Decision]
+	modules  Digest // of the kernel's and the local rules' text
+	ruled    bool   // there are local rules
 }
 
 // Compile makes a version ready to decide. local holds the local rules' modules
@@ -94,6 +96,8 @@ func Compile(version *Version, local map[string]string, opts Options) (*Active, 
 		store:    inmem.NewFromObjectWithOpts(document{"version": data}, inmem.OptReturnASTValuesOnRead(true)),
 		names:    newNames(),
 		fields:   knownFields(version),
+		modules:  moduleDigest(kernel, local),
+		ruled:    len(local) > 0,
 	}
 	if a.deadline <= 0 {
 		a.deadline = defaultDeadline

@@ -194,6 +194,19 @@ func contentDigest(v *Version, kernel, local map[string]string) (Digest, error) 
 	return sum.digest(), nil
 }
 
+// moduleDigest names the rules of a version, whatever its data.
+func moduleDigest(kernel, local map[string]string) Digest {
+	sum := newFraming("kith-policy-modules/1")
+	for _, modules := range []map[string]string{kernel, local} {
+		sum.add([]byte(fmt.Sprint(len(modules))))
+		for _, name := range sortedKeys(modules) {
+			sum.add([]byte(name))
+			sum.add([]byte(modules[name]))
+		}
+	}
+	return sum.digest()
+}
+
 // framing hashes a list of byte strings so that no two lists give the same
 // bytes: each goes in behind its length.
 type framing struct{ content []byte }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,25 +20,37 @@ func (in *Input) check() error {
 	if in.Date == "" {
 		return errors.New("no date")
 	}
-	days := [][2]string{{"date", in.Date}}
+	if err := dayOrNone("date", in.Date); err != nil {
+		return err
+	}
 	for _, p := range in.People {
-		days = append(days, [2]string{"protected", p.Protected})
+		if err := dayOrNone("protected", p.Protected); err != nil {
+			return err
+		}
 		for _, spans := range p.Near {
 			for _, s := range spans {
-				days = append(days, [2]string{"near from", s.From}, [2]string{"near until", s.Until})
+				if err := cmp.Or(dayOrNone("near from", s.From), dayOrNone("near until", s.Until)); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	for _, a := range in.Agreements {
-		days = append(days, [2]string{"agreement from", a.From}, [2]string{"agreement end", a.End})
+		if err := cmp.Or(dayOrNone("agreement from", a.From), dayOrNone("agreement end", a.End)); err != nil {
+			return err
+		}
 	}
 	for i := range in.Tuples {
-		days = append(days, [2]string{"entry from", in.Tuples[i].From}, [2]string{"entry until", in.Tuples[i].Until})
-	}
-	for _, day := range days {
-		if day[1] != "" && !isDay(day[1]) {
-			return fmt.Errorf("%s is not a day", day[0])
+		if err := cmp.Or(dayOrNone("entry from", in.Tuples[i].From), dayOrNone("entry until", in.Tuples[i].Until)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func dayOrNone(what, text string) error {
+	if text != "" && !isDay(text) {
+		return fmt.Errorf("%s is not a day", what)
 	}
 	return nil
 }

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kith/internal/policy"
+)
+
+// policyAtHub is every verb that talks to a hub.
+func policyAtHub(ctx context.Context, o policyOptions, out io.Writer) error {
+	if o.as != "" {
+		hub, token, err := demoToken(ctx, o.data, o.as)
+		if err != nil {
+			return fmt.Errorf("sign in as %s: %w", o.as, err)
+		}
+		o.url, o.token = cmp.Or(o.url, hub), token
+	}
+	base, err := hubAddress(cmp.Or(o.url, "http://127.0.0.1:8080"))
+	if err != nil {
+		return err
+	}
+	c := officer{base: base, token: o.token, out: out}
+	switch o.verb {
+	case "pull":
+		return c.pull(ctx, o.target)
+	case "simulate":
+		return c.simulate(ctx, o.target)
+	case "push":
+		return c.push(ctx, o.target, o.why)
+	case "versions":
+		return c.versions(ctx)
+	case "show":
+		return c.show(ctx, o.target)
+	case "approve":
+		return c.approve(ctx, o.target, o.why)
+	case "activate":
+		return c.submission(ctx, "/v1/policies/submissions/"+url.PathEscape(o.target)+"/activation", nil)
+	case "return":
+		return c.submission(ctx, "/v1/policies/"+url.PathEscape(o.target)+"/return", map[string]string{"why": o.why})
+	case "agreements":
+		return c.agreements(ctx)
+	case "stop":
+		return c.onAgreement(ctx, o, "suspensions")
+	case "resume":
+		return c.onAgreement(ctx, o, "resumptions")
+	}
+	return fmt.Errorf("no verb %q", o.verb)
+}
+
+// officer talks to a hub as one officer.
+type officer struct {
+	base  *url.URL
+	token string
+	out   io.Writer
+}
+
+// call sends one request and reads the answer, or the refusal in words.
+func (c officer) call(ctx context.Context, method, path string, body, into any) error {
+	var content io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path).String(), content)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, 32<<20))
+	if err != nil {
+		return fmt.Errorf("read the hub's answer: %w", err)
+	}
+	if res.StatusCode >= 300 {
+		return refusedBy(res, raw)
+	}
+	return decodeInto(raw, into)
+}
+
+// refusedBy says what the hub refused, with what would mend it.
+func refusedBy(res *http.Response, raw []byte) error {
+	var p struct {
+		Missing []string `json:"missing"`
+		Changed []string `json:"changed"`
+	}
+	_ = json.Unmarshal(raw, &p) // a refusal without details is told by its title
+	res.Body = io.NopCloser(bytes.NewReader(raw))
+	lines := []string{problem(res).Error()}
+	for _, agency := range p.Missing {
+		lines = append(lines, "still to approve: "+cmp.Or(agency, "a second person"))
+	}
+	return errors.New(strings.Join(append(lines, p.Changed...), "\n  "))
+}
+
+func (c officer) pull(ctx context.Context, folder string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return fmt.Errorf("%s is there already", folder)
+	}
+	var list struct{ Versions []policy.VersionLine }
+	if err := c.call(ctx, http.MethodGet, "/v1/policies", nil, &list); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(list.Versions, func(v policy.VersionLine) bool { return v.State == "active" })
+	if i < 0 {
+		return policy.ErrNoActive
+	}
+	var version struct{ Files map[string]string }
+	if err := c.call(ctx, http.MethodGet, "/v1/policies/"+list.Versions[i].Digest.String(), nil, &version); err != nil {
+		return err
+	}
+	for path, content := range version.Files {
+		if isKernel(path) || !filepath.IsLocal(path) {
+			continue
+		}
+		to := filepath.Join(folder, path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(c.out, "%s is in %s\n", list.Versions[i].Digest, folder)
+	return nil
+}
+
+// draft opens a draft with a folder's files.
+func (c officer) draft(ctx context.Context, folder string) (policy.Draft, error) {
+	files, err := folderFiles(folder)
+	if err != nil {
+		return policy.Draft{}, err
+	}
+	var d policy.Draft
+	if err := c.call(ctx, http.MethodPost, "/v1/policies/drafts", map[string]string{"title": filepath.Base(folder)}, &d); err != nil {
+		return d, err
+	}
+	err = c.call(ctx, http.MethodPut, "/v1/policies/drafts/"+d.ID.String(), map[string]any{"revision": d.Revision, "files": files}, &d)
+	return d, err
+}
+
+func (c officer) simulate(ctx context.Context, folder string) error {
+	d, err := c.draft(ctx, folder)
+	if err != nil {
+		return err
+	}
+	var report policy.ChangeReport
+	if err := c.call(ctx, http.MethodGet, "/v1/policies/drafts/"+d.ID.String()+"/changes", nil, &report); err != nil {
+		return err
+	}
+	printReport(c.out, report)
+	return nil
+}
+
+func (c officer) push(ctx context.Context, folder, why string) error {
+	d, err := c.draft(ctx, folder)
+	if err != nil {
+		return err
+	}
+	return c.submission(ctx, "/v1/policies/drafts/"+d.ID.String()+"/submission", map[string]any{"revision": d.Revision, "why": why})
+}
+
+// submission posts something that answers with a submission, and prints it.
+func (c officer) submission(ctx context.Context, path string, body any) error {
+	var s policy.Submission
+	if err := c.call(ctx, http.MethodPost, path, body, &s); err != nil {
+		return err
+	}
+	c.print(s)
+	return nil
+}
+
+func (c officer) print(s policy.Submission) {
+	if s.Report != nil && s.State == "open" {
+		printReport(c.out, *s.Report)
+	}
+	fmt.Fprintf(c.out, "submission %s  %s\nversion    %s\nin place of %s\n", s.ID, s.State, s.Digest, s.ComparedWith)
+	for _, a := range s.Approvals {
+		fmt.Fprintf(c.out, "approved by %s for %s\n", a.Name, a.Agency)
+	}
+	for _, a := range s.Advice {
+		fmt.Fprintf(c.out, "%s of %s advises: %s\n", a.Name, a.Agency, a.Advice)
+	}
+	if s.State != "open" {
+		return
+	}
+	for _, agency := range s.Missing {
+		fmt.Fprintf(c.out, "still to approve: %s\n", cmp.Or(agency, "a second person"))
+	}
+	if len(s.Missing) == 0 {
+		fmt.Fprintln(c.out, "nothing is missing: it can be activated")
+	}
+}
+
+func (c officer) versions(ctx context.Context) error {
+	var list struct{ Versions []policy.VersionLine }
+	if err := c.call(ctx, http.MethodGet, "/v1/policies", nil, &list); err != nil {
+		return err
+	}
+	for _, v := range list.Versions {
+		fmt.Fprintf(c.out, "%s  %-9s  %s  %s\n", v.Digest, v.State, v.CreatedAt.UTC().Format("2006-01-02 15:04"), v.Name)
+	}
+	var subs struct{ Submissions []policy.Submission }
+	if err := c.call(ctx, http.MethodGet, "/v1/policies/submissions", nil, &subs); err != nil {
+		return err
+	}
+	for _, s := range subs.Submissions {
+		fmt.Fprintf(c.out, "submission %s  %-9s  %s  %s\n", s.ID, s.State, s.Agency, s.Why)
+	}
+	return nil
+}
+
+func (c officer) show(ctx context.Context, id string) error {
+	var s policy.Submission
+	if err := c.call(ctx, http.MethodGet, "/v1/policies/submissions/"+url.PathEscape(id), nil, &s); err != nil {
+		return err
+	}
+	c.print(s)
+	return nil
+}
+
+// approve names the two versions that the hub shows: what was looked at with
+// `kith policy show` and what is approved are the same by their digests.
+func (c officer) approve(ctx context.Context, id, why string) error {
+	path := "/v1/policies/submissions/" + url.PathEscape(id)
+	var s policy.Submission
+	if err := c.call(ctx, http.MethodGet, path, nil, &s); err != nil {
+		return err
+	}
+	return c.submission(ctx, path+"/approvals", map[string]any{"digest": s.Digest, "compared_with": s.ComparedWith, "why": why})
+}
+
+func (c officer) agreements(ctx context.Context) error {
+	var list struct {
+		Agreements []struct {
+			ID, Title, End, Warning string
+			Parties                 []struct{ Agency, State string }
+		}
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/agreements", nil, &list); err != nil {
+		return err
+	}
+	for _, a := range list.Agreements {
+		fmt.Fprintf(c.out, "%s  ends %s  %s  %s\n ", a.ID, a.End, a.Warning, a.Title)
+		for _, p := range a.Parties {
+			fmt.Fprintf(c.out, " %s %s", p.Agency, p.State)
+		}
+		fmt.Fprintln(c.out)
+	}
+	return nil
+}
+
+func (c officer) onAgreement(ctx context.Context, o policyOptions, act string) error {
+	var answer struct {
+		Done     bool
+		Affected *struct {
+			Children, Families int
+			Protection         int  `json:"child_protection"`
+			Few                bool `json:"fewer_than_five"`
+			Agencies           []string
+		}
+	}
+	if err := c.call(ctx, http.MethodPost, "/v1/agreements/"+url.PathEscape(o.target)+"/"+act, map[string]string{"agency": o.agency, "reason": o.why}, &answer); err != nil {
+		return err
+	}
+	if a := answer.Affected; a != nil {
+		fmt.Fprintf(c.out, "it reaches %d children with open work, %d of them in child protection, in %d families; %s lose what was shared\n",
+			a.Children, a.Protection, a.Families, strings.Join(a.Agencies, ", "))
+	}
+	if !answer.Done {
+		fmt.Fprintln(c.out, "asked: an officer of another party must confirm it")
+		return nil
+	}
+	fmt.Fprintln(c.out, "done")
+	return nil
+}
