@@ -2,7 +2,8 @@
 // principal, facts, decision, log row, content, view.
 //
 //	postgres    pool, transactions, migrations; private = the embedded default server; pgtest = a fresh database per test
-//	audit       the access log: append, read; proof = pure encodings and checks that an auditor runs too
+//	audit       the access log: append, read, export; tree = sequencer, tiles, checkpoints, witnesses; proof = pure encodings
+//	            and checks that an auditor runs too
 //	identity    agencies, workers, principals; who may speak for whom; issuer = the small provider of the demo and the tests
 //	agreement   information sharing agreements: text and live state
 //	policy      the OPA host: versions, the matrix, decisions, gate, tests
