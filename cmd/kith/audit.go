@@ -62,13 +62,9 @@ func auditCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "kith audit: %v\n\n%s", err, auditUsage)
 		return 2
 	}
-	if o.as != "" {
-		hub, token, err := demoToken(ctx, o.data, o.as)
-		if err != nil {
-			fmt.Fprintf(stderr, "kith audit: sign in as %s: %v\n", o.as, err)
-			return 1
-		}
-		o.url, o.token = cmp.Or(o.url, hub), token
+	if o.url, o.token, err = signInAs(ctx, o.data, o.as, o.url, o.token); err != nil {
+		fmt.Fprintf(stderr, "kith audit: %v\n", err)
+		return 1
 	}
 	switch args[0] {
 	case "export":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -294,6 +295,19 @@ func demoTokenCommand(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	fmt.Fprintln(stdout, token)
 	return 0
+}
+
+// signInAs fills in address and token for --as NAME from a running demo; an
+// address that was given stays. Without a name nothing changes.
+func signInAs(ctx context.Context, data, name, url, token string) (string, string, error) {
+	if name == "" {
+		return url, token, nil
+	}
+	hub, token, err := demoToken(ctx, data, name)
+	if err != nil {
+		return "", "", fmt.Errorf("sign in as %s: %w", name, err)
+	}
+	return cmp.Or(url, hub), token, nil
 }
 
 // demoToken signs in at the running demo of a data directory ("" = the default

@@ -55,13 +55,9 @@ func importCommand(ctx context.Context, args []string, stdin io.Reader, stdout, 
 		fmt.Fprintf(stderr, "kith import: %v\n\n%s", err, importUsage)
 		return 2
 	}
-	if o.as != "" {
-		hub, token, err := demoToken(ctx, o.data, o.as)
-		if err != nil {
-			fmt.Fprintf(stderr, "kith import: sign in as %s: %v\n", o.as, err)
-			return 1
-		}
-		o.url, o.token = cmp.Or(o.url, hub), token
+	if o.url, o.token, err = signInAs(ctx, o.data, o.as, o.url, o.token); err != nil {
+		fmt.Fprintf(stderr, "kith import: %v\n", err)
+		return 1
 	}
 	body := stdin
 	if o.file != "-" {

@@ -20,12 +20,9 @@ import (
 
 // policyAtHub is every verb that talks to a hub.
 func policyAtHub(ctx context.Context, o policyOptions, out io.Writer) error {
-	if o.as != "" {
-		hub, token, err := demoToken(ctx, o.data, o.as)
-		if err != nil {
-			return fmt.Errorf("sign in as %s: %w", o.as, err)
-		}
-		o.url, o.token = cmp.Or(o.url, hub), token
+	var err error
+	if o.url, o.token, err = signInAs(ctx, o.data, o.as, o.url, o.token); err != nil {
+		return err
 	}
 	base, err := hubAddress(cmp.Or(o.url, "http://127.0.0.1:8080"))
 	if err != nil {
