@@ -190,6 +190,14 @@ func openLog(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockFile gives the lock back at once. Closing alone would not: a child that
+// this process is just starting holds a copy of the file until it runs its own
+// program, and the lock would stay as long.
+func unlockFile(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close()
+}
+
 // lockFile takes an exclusive lock that ends with this process.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

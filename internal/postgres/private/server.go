@@ -78,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("private database %s: %w", dir, err)
 	}
 	if err := s.start(ctx); err != nil {
-		_ = s.lock.Close()
+		unlockFile(s.lock)
 		return nil, fmt.Errorf("private database %s: %w", dir, err)
 	}
 	return s, nil
@@ -258,7 +258,7 @@ func (s *Server) Stop(ctx context.Context) {
 		grace = min(grace, max(0, time.Until(end)))
 	}
 	s.proc.end(grace)
-	_ = s.lock.Close()
+	unlockFile(s.lock)
 	s.cfg.Log.InfoContext(ctx, "private database stopped")
 }
 
@@ -318,7 +318,7 @@ func Remove(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("remove private database %s: %w", dir, err)
 	}
-	defer func() { _ = lock.Close() }()
+	defer unlockFile(lock)
 	p, err := settle(dir)
 	if err != nil {
 		return fmt.Errorf("remove private database %s: %w", dir, err)
