@@ -2,6 +2,7 @@
 // principal, facts, decision, log row, content, view.
 //
 //	postgres    pool, transactions, migrations; private = the embedded default server; pgtest = a fresh database per test
+//	outbox      word to those who must act: mail and web hooks, at least once; never a name
 //	audit       the access log: append, read, export; tree = sequencer, tiles, checkpoints, witnesses; proof = pure encodings
 //	            and checks that an auditor runs too
 //	identity    agencies, workers, principals; who may speak for whom; issuer = the small provider of the demo and the tests
@@ -15,7 +16,7 @@
 //
 // Imports go left to right and never back:
 //
-//	postgres → audit → identity → agreement → policy → family → disclosure → api | web → demo → cmd
+//	postgres → outbox → audit → identity → agreement → policy → family → disclosure → api | web → demo → cmd
 //
 // Fences: OPA only in policy (and tests in policies), tlog and note only in
 // audit, chi only in the faces, the OIDC library only in identity, pgx never

@@ -14,7 +14,7 @@ import (
 
 // floors is the import order of doc.go: a package may import lower floors only.
 var floors = map[string]int{
-	"postgres": 1, "audit": 2, "identity": 3, "agreement": 4, "policy": 5, "family": 6, "disclosure": 7, "api": 8, "web": 8, "demo": 9,
+	"postgres": 1, "outbox": 2, "audit": 3, "identity": 4, "agreement": 5, "policy": 6, "family": 7, "disclosure": 8, "api": 9, "web": 9, "demo": 10,
 }
 
 // fences say who alone may import a library.

@@ -33,6 +33,7 @@ var (
 	ErrSecond     = errors.New("this needs an officer of another party")
 	ErrReason     = errors.New("a reason is required")
 	ErrTooFar     = errors.New("an end may be moved by 30 days at most, and only later")
+	ErrDeputy     = errors.New("a deputy says for whom, and from when to when, and signs within those days")
 )
 
 // Live is an agreement as it stands today.
@@ -63,9 +64,24 @@ type Act struct {
 	Post        string     `json:"post,omitempty"`
 	Evidence    string     `json:"evidence,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
+	Document    string     `json:"document,omitempty"` // digest of the text that was signed
+	Deputy      *Deputy    `json:"deputy,omitempty"`   // who signed for the signatory
 	EndsOn      *time.Time `json:"-"`
 	AskedAt     time.Time  `json:"asked_at"`
 	DoneAt      *time.Time `json:"done_at,omitempty"`
+}
+
+// Deputy signs in place of a signatory, within days that are recorded.
+type Deputy struct {
+	For   string    `json:"for"` // the post that is deputised
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"` // last day included
+}
+
+// holds tells whether the deputising is whole and covers a day.
+func (d *Deputy) holds(today time.Time) bool {
+	today = today.UTC().Truncate(24 * time.Hour)
+	return d == nil || strings.TrimSpace(d.For) != "" && !d.From.IsZero() && !today.Before(d.From) && !today.After(d.Until)
 }
 
 // Warning says in how many days a live agreement is due: "review-30", "end-7";
@@ -76,16 +92,8 @@ func (l Live) Warning(today time.Time) string {
 		what string
 		on   time.Time
 	}{{"end", l.End}, {"review", l.Review}} {
-		left := int(d.on.Sub(today.UTC().Truncate(24*time.Hour)).Hours() / 24)
-		switch {
-		case left < 0:
-			return d.what + "-past"
-		case left <= 7:
-			return d.what + "-7"
-		case left <= 30:
-			return d.what + "-30"
-		case left <= 60:
-			return d.what + "-60"
+		if step := stepBefore(d.on, today); step != "" {
+			return d.what + "-" + step
 		}
 	}
 	return ""
@@ -98,6 +106,14 @@ type Register struct {
 	Recorder    *audit.Recorder
 	Partnership string
 	Random      io.Reader
+	Now         func() time.Time // nil = time.Now
+}
+
+func (r *Register) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
 }
 
 // List gives all agreements as they stand, by id.
@@ -145,6 +161,8 @@ type Request struct {
 	Reason    string
 	Post      string // of a signatory
 	Evidence  string // where the signed paper is
+	Document  string // digest of the text that is signed: Text.Digest
+	Deputy    *Deputy
 	EndsOn    time.Time
 	Impact    map[string]string // what it hits, as counts, for the log
 	RequestID string
@@ -155,6 +173,9 @@ func (r *Register) Signed(ctx context.Context, p identity.Principal, q Request) 
 	return r.act(ctx, p, q, "sign", func(tx pgx.Tx, a *Act) error {
 		if strings.TrimSpace(q.Post) == "" || strings.TrimSpace(q.Evidence) == "" {
 			return ErrReason // a signature says in which post, and where the paper is
+		}
+		if !q.Deputy.holds(r.now()) {
+			return ErrDeputy
 		}
 		return r.move(ctx, tx, p, q, a.Agency, Unsigned, Signed)
 	})
@@ -237,8 +258,14 @@ func (r *Register) act(ctx context.Context, p identity.Principal, q Request, kin
 		if err := do(tx, &Act{Agency: agency, AskedAgency: p.Agency}); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO agreement_act (id, agreement, kind, agency, asked_agency, asked_by, name, post, evidence, reason, done_at)
-			VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, clock_timestamp())`, id, q.Agreement, kind, agency, p.Worker, p.WorkerName, q.Post, q.Evidence, q.Reason); err != nil {
+		var deputised string
+		var from, until *time.Time
+		if q.Deputy != nil {
+			deputised, from, until = q.Deputy.For, &q.Deputy.From, &q.Deputy.Until
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO agreement_act (id, agreement, kind, agency, asked_agency, asked_by, name, post, evidence, reason, document, deputy_for, deputy_from, deputy_until, done_at)
+			VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, clock_timestamp())`,
+			id, q.Agreement, kind, agency, p.Worker, p.WorkerName, q.Post, q.Evidence, q.Reason, q.Document, deputised, from, until); err != nil {
 			return fmt.Errorf("record act: %w", err)
 		}
 		receipt, err = r.Recorder.AppendTx(ctx, tx, r.event(p, q, kind, agency, ""))
@@ -355,6 +382,12 @@ func (r *Register) event(p identity.Principal, q Request, action, agency, asked 
 	}
 	if asked != "" {
 		e.Details["asked_by"] = asked
+	}
+	if q.Document != "" {
+		e.Details["document"] = q.Document
+	}
+	if q.Deputy != nil {
+		e.Details["deputy_for"] = q.Deputy.For
 	}
 	if !q.EndsOn.IsZero() {
 		e.Details["ends_on"] = q.EndsOn.Format(time.DateOnly)
