@@ -75,6 +75,8 @@ func checkExport(path string, v proof.VerifyOptions, stdout io.Writer) (proof.Re
 	sayKey(stdout, r.Independent, r.LogKey)
 	fmt.Fprintf(stdout, "scope %s: %d entries shown, %d stand for themselves by their hashes alone, %d payload parts checked, %d erased\n",
 		r.Scope, r.Shown, r.Hidden, r.Payloads, r.Erased)
+	sayDropped(stdout, &r)
+	saySigners(stdout, &r)
 	if r.Independent && len(v.Keys.Replicas) == 0 {
 		fmt.Fprintln(stdout, "replicas' keys: those that came with the export; your key file names none")
 	}
@@ -129,8 +131,8 @@ func verifyReceipts(o options, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if o.from == "" && o.key == "" {
-		return fmt.Errorf("%w: --key or --export is needed", errUsage)
+	if o.from == "" && o.key == "" && o.tiles == "" {
+		return fmt.Errorf("%w: --key, --export or --tiles is needed", errUsage)
 	}
 	v, err := o.verifyOptions()
 	if err != nil {
@@ -156,6 +158,13 @@ func verifyReceipts(o options, stdout io.Writer) error {
 		return fmt.Errorf("%w: %s holds no receipt", errUsage, o.files[0])
 	}
 	count := len(v.Receipts)
+	if o.tiles != "" {
+		missing, err := receiptsInTiles(o, v.Receipts, stdout)
+		if err != nil {
+			return err
+		}
+		bad += missing
+	}
 	if o.from != "" {
 		missing, err := missingReceipts(o, v, stdout)
 		if err != nil {

@@ -23,11 +23,14 @@ const usage = `usage: kith-verify export DIR|FILE        re-hash an export, name
        kith-verify inclusion PROOF         one entry's place in the log (C2SP tlog-proof)
        kith-verify consistency OLD NEW     a newer log is the older one with entries added
        kith-verify receipts FILE           receipts that you were handed
+       kith-verify keys FILE               a newer list of keys, announced by one you trust
+       kith-verify certificate FILE        what was erased, dropped or held, by whom
        kith-verify witness                 a server that cosigns a hub's log
 
   --key FILE         keys that you trust, one a line: "log KEY", "replica KEY",
-                     "witness KEY". Have them from the hub's owner, not with what
-                     they verify: else the output says "key not independent".
+                     "witness KEY", each with from=TIME until=TIME where it has
+                     dates. Have them from the hub's owner, not with what they
+                     verify: else the output says "key not independent".
 
 export:
   --checkpoint FILE  a checkpoint that you kept from before; may be repeated
@@ -38,7 +41,8 @@ consistency:         OLD is a checkpoint; NEW is an export, or a checkpoint with
   --proof FILE       the hashes that lead from OLD to it, one a line, or
   --tiles DIR        the log's tiles, as an export's folder has them
 receipts:
-  --export DIR|FILE  the export that must hold them
+  --export DIR|FILE  the export that must hold them, or
+  --tiles DIR        the folder of a csv or fhir export
 witness:
   --name NAME        of this witness, for example witness.police.example
   --private FILE     its own key; made at the first start
@@ -80,6 +84,10 @@ func run(ctx context.Context, args []string, now func() time.Time, stdout, stder
 			err = verifyConsistency(o, stdout)
 		case "receipts":
 			err = verifyReceipts(o, stdout)
+		case "keys":
+			err = verifyKeys(o, stdout)
+		case "certificate":
+			err = verifyCertificate(o, stdout)
 		case "witness":
 			err = witness(ctx, o, now, stdout)
 		case "help", "--help", "-h":

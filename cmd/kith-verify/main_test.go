@@ -69,7 +69,8 @@ func newWorld(t *testing.T) *world {
 	}
 	head := w.checkpoint(t, f)
 	var out bytes.Buffer
-	e, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: head, LogKey: log.String(), ReplicaKeys: []string{replica.String()}, Scope: "all", End: 4})
+	e, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: head, LogKey: log.String(), ReplicaKeys: []string{replica.String()}, Scope: "all", End: 4}, proof.ExportMark{Number: 1, Size: 4},
+		func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(w.replica, d) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if err := e.Close(func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(w.replica, d) }); err != nil {
+	if _, err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.write(t, "export/events.ndjson", out.String())
@@ -179,11 +180,26 @@ func TestCommands(t *testing.T) {
 	w.write(t, "strange", w.receipts[0][:at]+"AAAA"+w.receipts[0][at+4:])
 	w.write(t, "other/export/events.ndjson", string(events))
 	w.write(t, "other/export/checkpoint", w.first(t, 2))
+	w.keyLists(t)
 	for _, c := range []struct {
 		args   string
 		status int
 		says   string
 	}{
+		{"export @export --key @dated", 0, "from=2026-01-01T00:00:00Z until=2027-01-01T00:00:00Z: within them"},
+		{"export @export --key @retired", 1, "the checkpoint is signed by a key that was not in use on 2026-11-02"},
+		{"export @export --key @retired-replica", 1, "entry 2 (event "},
+		{"export @export --key @retired-replica", 1, "which was not in use then"},
+		{"export @export --key @other-log", 1, "not signed by a key that is trusted"},
+		{"keys @announced --key @trusted", 0, "new: log " + origin},
+		{"keys @announced --key @other-log", 0, "known: log " + origin},
+		{"keys @announced --key @stranger", 1, "no key that you trust"},
+		{"keys @trusted --key @trusted", 1, "no key that you trust"},
+		{"keys @announced", 2, "--key is needed"},
+		{"receipts @receipts --key @trusted --tiles @export", 0, "4 receipts of 4 events, 0 bad"},
+		{"receipts @receipts --key @trusted --tiles @cut", 1, "do not give the root"},
+		{"certificate @certificate --key @trusted", 0, "drop of 2019-03 of the class access"},
+		{"certificate @certificate-changed --key @trusted", 1, "does not verify"},
 		{"", 2, "usage"},
 		{"nonsense", 2, "no command"},
 		{"--help", 0, "usage"},

@@ -20,11 +20,15 @@ type Leaf struct {
 	Forged  bool // nobody's key has signed its receipt
 	Missing bool // the event is gone from the database
 	// Shown: the event is in the reader's scope. Else only Index is filled.
-	Shown   bool
-	Entry   proof.Entry // parts that the scope does not open are nil
-	Erased  int         // parts that were erased
-	Record  Record
-	Differs []string // columns that do not say what header and payload say
+	Shown  bool
+	Entry  proof.Entry // parts that the scope does not open are nil
+	Erased int         // parts that were erased
+	// NoCommon: the common part is one of them.
+	NoCommon bool
+	Copies   *proof.Copies // where the scope sees all
+	Dropped  *DroppedUnder // after its retention; then Missing is false
+	Record   Record
+	Differs  []string // columns that do not say what header and payload say
 }
 
 // walkPage is how many leaves are read at once.
@@ -38,6 +42,7 @@ type walkRow struct {
 	Forged      bool
 	Found       bool
 	LeafTime    time.Time
+	LeafClass   string
 	Partnership string
 	Replica     string
 	Principal   string
@@ -50,7 +55,7 @@ type walkRow struct {
 }
 
 const selectLeaves = `
-SELECT l.index, l.event, l.forged, l.occurred_at, e.id IS NOT NULL,
+SELECT l.index, l.event, l.forged, l.occurred_at, l.retention, e.id IS NOT NULL,
        coalesce(e.id, l.event), coalesce(e.occurred_at, l.occurred_at), coalesce(e.recorded_at, l.occurred_at), e.header, e.commitments, e.receipt,
        e.common, e.common_salt, e.subject_salts, e.subject_parts, coalesce(e.kind, ''), coalesce(e.agency, ''), coalesce(e.acting_for, ''), e.worker,
        coalesce(e.purpose, ''), e.family, coalesce(e.outcome, ''), coalesce(e.declared, false), coalesce(e.emergency, false),
@@ -68,7 +73,7 @@ const (
 
 func scanLeaf(r pgx.CollectableRow) (walkRow, error) {
 	var x walkRow
-	err := r.Scan(&x.Index, &x.Event, &x.Forged, &x.LeafTime, &x.Found,
+	err := r.Scan(&x.Index, &x.Event, &x.Forged, &x.LeafTime, &x.LeafClass, &x.Found,
 		&x.ID, &x.OccurredAt, &x.RecordedAt, &x.Header, &x.Commitments, &x.Receipt,
 		&x.Common, &x.CommonSalt, &x.SubjectSalts, &x.SubjectParts, &x.Kind, &x.Agency, &x.ActingFor, &x.Worker,
 		&x.Purpose, &x.Family, &x.Outcome, &x.Declared, &x.Emergency,
@@ -80,6 +85,7 @@ func scanLeaf(r pgx.CollectableRow) (walkRow, error) {
 // in their order. A leaf whose place is empty in the database is not given:
 // the caller sees the gap in the indexes.
 func (l *Log) Walk(ctx context.Context, s Scope, number int, first, end int64, each func(*Leaf) error) error {
+	gone := gone{log: l}
 	for from := first; from < end; from += walkPage {
 		rows, err := l.pool.Query(ctx, selectLeaves+joinWhole, number, from, min(end, from+walkPage))
 		if err != nil {
@@ -89,13 +95,22 @@ func (l *Log) Walk(ctx context.Context, s Scope, number int, first, end int64, e
 		if err != nil {
 			return fmt.Errorf("read leaves from %d: %w", from, postgres.Redact(err))
 		}
+		gone.fresh = false
 		for i := range list {
-			if !list[i].Found {
-				if list[i], err = l.leafByID(ctx, number, list[i].Index); err != nil {
+			row := &list[i]
+			var dropped *DroppedUnder
+			if !row.Found {
+				if dropped, err = gone.under(ctx, number, row); err == nil && dropped == nil {
+					*row, err = l.leafByID(ctx, number, row.Index)
+				}
+				if err != nil {
 					return err
 				}
 			}
-			leaf := l.leaf(&list[i], s)
+			leaf := l.leaf(row, s)
+			if dropped != nil {
+				leaf.Dropped, leaf.Missing = dropped, false
+			}
 			if err := each(&leaf); err != nil {
 				return err
 			}
@@ -134,13 +149,17 @@ func (l *Log) leaf(row *walkRow, s Scope) Leaf {
 	whole := row.entry()
 	opened, err := whole.Open()
 	leaf.Entry = proof.Entry{Header: row.Header, Commitments: row.Commitments, Signature: row.Receipt}
+	copies := row.copies()
+	if s.all {
+		leaf.Copies = &copies
+	}
 	if err != nil {
 		leaf.Differs = []string{"payload"}
 		return leaf
 	}
-	leaf.Differs = row.differs(&opened)
+	leaf.Differs = row.differs(&opened, &copies)
 	if opened.Common == nil {
-		leaf.Erased++
+		leaf.Erased, leaf.NoCommon = leaf.Erased+1, true
 	} else if s.opensCommon(opened.Common) {
 		leaf.Entry.Common, leaf.Entry.CommonSalt = row.Common, row.CommonSalt
 	}
@@ -178,43 +197,44 @@ func (s Scope) opensCommon(c *proof.Common) bool {
 	return false // an agency's officer sees neither reasons nor others' entries
 }
 
+// copies are the row's, as a verifier compares them.
+func (r *walkRow) copies() proof.Copies {
+	c := proof.Copies{
+		Occurred: r.OccurredAt, Recorded: r.RecordedAt, Kind: r.Kind, Outcome: r.Outcome, Agency: r.Agency, ActingFor: r.ActingFor,
+		Partnership: r.Partnership, Replica: r.Replica, Principal: r.Principal, Purpose: r.Purpose,
+		Declared: r.Declared, Emergency: r.Emergency, Request: r.RequestID,
+	}
+	if r.Worker != nil {
+		c.Worker = *r.Worker
+	}
+	if r.Family != nil {
+		c.Family = *r.Family
+	}
+	return c
+}
+
 // differs names the columns that no longer say what header and payload say:
-// searches go by the columns, so who changes them hides an event.
-func (r *walkRow) differs(o *proof.Opened) []string {
-	var bad []string
-	check := func(name string, good bool) {
-		if !good {
-			bad = append(bad, name)
-		}
-	}
+// searches go by the columns, so who changes them hides an event. Erasure
+// leaves in them nothing of what it destroyed.
+func (r *walkRow) differs(o *proof.Opened, c *proof.Copies) []string {
 	h := &o.Header
-	check("id", r.ID == h.ID && r.Event == h.ID)
-	check("occurred_at", r.OccurredAt.Equal(h.Occurred) && r.LeafTime.Equal(h.Occurred))
-	check("recorded_at", r.RecordedAt.Sub(h.Occurred).Abs() < maxHeld)
-	check("kind", r.Kind == h.Kind && r.Filed == Kind(h.Kind).class())
-	check("outcome", r.Outcome == h.Outcome)
-	check("agency", r.Agency == h.Agency)
-	check("acting_for", r.ActingFor == h.ActingFor)
-	check("partnership", r.Partnership == h.Partnership)
-	check("replica", r.Replica == h.Replica)
-	if c := o.Common; c != nil {
-		check("worker", same(r.Worker, c.Principal.Worker))
-		check("principal", r.Principal == c.Principal.Label())
-		check("purpose", r.Purpose == c.Purpose)
-		check("family", same(r.Family, c.Family))
-		check("declared", r.Declared == c.Declared)
-		check("emergency", r.Emergency == c.Emergency)
-		check("request_id", r.RequestID == c.Request)
+	bad := c.DiffersFromHeader(h)
+	if r.ID != h.ID || r.Event != h.ID {
+		bad = append(bad, "id")
 	}
+	if !r.LeafTime.Equal(h.Occurred) {
+		bad = append(bad, "occurred_at")
+	}
+	if r.Filed != Kind(h.Kind).class() || r.Filed != r.LeafClass {
+		bad = append(bad, "retention")
+	}
+	bad = append(bad, c.DiffersFromCommon(o.Common)...)
 	return append(bad, r.differsInParts(o)...)
 }
 
-// maxHeld is how long a row may take from the hub's clock to the database's.
-const maxHeld = 30 * time.Second
-
 func (r *walkRow) differsInParts(o *proof.Opened) []string {
-	if o.Common == nil || slices.Contains(o.Subjects, nil) || len(r.Subjects) != len(o.Subjects) {
-		return nil // what was erased cannot be compared
+	if len(r.Subjects) != len(o.Subjects) {
+		return []string{"subjects"}
 	}
 	var owners []string
 	var bad []string
@@ -226,8 +246,14 @@ func (r *walkRow) differsInParts(o *proof.Opened) []string {
 		}
 	}
 	slices.Sort(owners)
+	erased := o.Common == nil
 	for i, part := range o.Subjects {
-		if part.Person != r.Subjects[i] {
+		person := uuid.Nil
+		if part != nil {
+			person = part.Person
+		}
+		erased = erased || part == nil
+		if person != r.Subjects[i] {
 			bad = append(bad, "subjects")
 			break
 		}
@@ -238,17 +264,20 @@ func (r *walkRow) differsInParts(o *proof.Opened) []string {
 	if int16(top) != r.TopLevel {
 		bad = append(bad, "top_level")
 	}
-	if len(r.Released) > 0 && top < proof.Summary {
+	if len(r.Released) > 0 && (erased || top < proof.Summary) {
 		bad = append(bad, "released")
 	}
 	return bad
 }
 
-func same(column *uuid.UUID, id uuid.UUID) bool {
-	if column == nil {
-		return id == uuid.Nil
+// Behind is the cursor behind an event, for a list that was cut off after it.
+// Error: ErrNotFound.
+func (l *Log) Behind(ctx context.Context, s Scope, id uuid.UUID) (string, error) {
+	rec, err := l.Get(ctx, s, id)
+	if err != nil {
+		return "", err
 	}
-	return *column == id
+	return position{rec.Occurred, rec.ID}.cursor(), nil
 }
 
 // Name is the scope in an export's first line.
@@ -266,6 +295,19 @@ func (s Scope) Name() string {
 // file that was handed on can be told from one that was changed.
 func (r *Recorder) SignExport(digest proof.Digest) (replica string, signature []byte) {
 	return r.replica, proof.SignExport(r.signer.Key, digest)
+}
+
+// Exported keeps that an export came to its end, under the event that accounts
+// for it: a month is dropped only where a whole export holds it.
+func (r *Recorder) Exported(ctx context.Context, event uuid.UUID, scope Scope, number int, first, end int64, digest proof.Digest) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), appendLimit)
+	defer cancel()
+	_, err := r.pool.Exec(ctx, `INSERT INTO kith.log_export (event, scope, number, first, until, digest) VALUES ($1, $2, $3, $4, $5, $6)`,
+		event, scope.Name(), number, first, end, digest[:])
+	if err != nil {
+		return fmt.Errorf("keep that event %s was a whole export: %w", event, postgres.Redact(err))
+	}
+	return nil
 }
 
 // ReceiptKey is the public half of the key that signs this replica's receipts.

@@ -35,7 +35,13 @@ const (
 	KindLogResume    Kind = "log-resume"
 	KindReview       Kind = "review"
 	KindErasure      Kind = "erasure"
+	KindHold         Kind = "legal-hold"
+	KindDrop         Kind = "log-drop"
+	KindCorrected    Kind = "corrected-after-release" // tells a reader that what they were shown was wrong
 )
+
+// ClassAccess is the retention class of the accesses to records.
+const ClassAccess = "access"
 
 // class is the retention class: how long an event of this kind must live
 // differs by what it protects. Empty means the kind is not known. Content is
@@ -43,15 +49,15 @@ const (
 func (k Kind) class() string {
 	switch k {
 	case KindRead, KindSearch, KindPrint, KindPhone, KindRefusal, KindEmergency:
-		return "access"
+		return ClassAccess
 	case KindSubmission, KindEntry, KindConcern, KindInvolvement, KindEpisode, KindMembership, KindRelationship,
-		KindLink, KindConsent, KindRestriction, KindGrant:
+		KindLink, KindConsent, KindRestriction, KindGrant, KindCorrected:
 		return "contribution"
 	case KindPolicy, KindAgreement:
 		return "policy"
 	case KindWorker, KindAgency, KindSignIn, KindSignOut, KindAuthFailure, KindForbidden:
 		return "security"
-	case KindLogView, KindLogExport, KindLogResume, KindReview, KindErasure:
+	case KindLogView, KindLogExport, KindLogResume, KindReview, KindErasure, KindHold, KindDrop:
 		return "log"
 	}
 	return ""

@@ -147,6 +147,18 @@ func TestScopes(t *testing.T) {
 			t.Errorf("%s: the owner misses its own line: %d, %v", name, len(list), err)
 		}
 	}
+	// Nor may it tell a reader whom an entry was also about, or an owner who else's data went along.
+	for name, x := range map[string]struct {
+		s audit.Scope
+		f audit.Filter
+	}{"own, by subject": {audit.OwnScope(h.worker), audit.Filter{Subject: mother}}, "owner, by another": {audit.AgencyScope("NHFT"), audit.Filter{Owner: "CSC"}}} {
+		if list, _, err := log.List(t.Context(), x.s, x.f, audit.Page{}); err != nil || len(list) != 0 {
+			t.Errorf("%s: %d events, %v", name, len(list), err)
+		}
+	}
+	if list, _, err := log.List(t.Context(), audit.AgencyScope("NHFT"), audit.Filter{Owner: "NHFT"}, audit.Page{}); err != nil || len(list) != 1 {
+		t.Errorf("an owner misses its own by itself: %d, %v", len(list), err)
+	}
 	list, _, err := log.List(t.Context(), audit.AgencyScope("NHFT"), audit.Filter{Subject: child}, audit.Page{})
 	if err != nil || len(list) != 0 {
 		t.Errorf("a filter by a person found another owner's line: %d, %v", len(list), err)
@@ -214,6 +226,8 @@ func TestListFilters(t *testing.T) {
 		"level":        {audit.Filter{Level: proof.Full}, []uuid.UUID{fullID}},
 		"emergency":    {audit.Filter{Emergency: true}, []uuid.UUID{fullID}},
 		"declared":     {audit.Filter{Declared: true}, []uuid.UUID{fullID}},
+		"owner":        {audit.Filter{Owner: "CSC"}, []uuid.UUID{lowID}},
+		"no level":     {audit.Filter{Level: proof.Summary, Outcome: audit.OutcomeNotFound}, nil},
 		"until":        {audit.Filter{Until: time.Now().Add(-time.Minute)}, nil},
 		"from, kind":   {audit.Filter{From: time.Now().Add(-time.Minute), Kind: audit.KindRead, Worker: h.worker}, []uuid.UUID{lowID, fullID}},
 		"from":         {audit.Filter{From: time.Now().Add(time.Minute)}, nil},

@@ -159,6 +159,9 @@ func (l *Log) view(row *storedRow, s Scope) (Record, []line) {
 	if own || auditor {
 		rec.Reason, rec.Details = c.Reason, c.Details
 	}
+	if theirs && rec.Kind == KindCorrected {
+		rec.Details = c.Details // which entry its worker was told about, and no more
+	}
 	if own {
 		rec.Search = c.Search
 	}
@@ -214,8 +217,18 @@ func linesOf(o *proof.Opened) []line {
 
 func (l *Log) released(lines []line, s Scope) []Released {
 	var list []Released
+	var unnamed []string
 	for _, x := range lines {
 		t := &x.terms
+		if !s.all && t.Level == proof.Existence && t.Owner != s.agency {
+			// The answer told of a service and not of which, nor of what it holds
+			// (domain.md §3); a look at the log afterwards tells no more.
+			if !slices.Contains(unnamed, t.Owner) {
+				unnamed = append(unnamed, t.Owner)
+				list = append(list, Released{Level: proof.Existence})
+			}
+			continue
+		}
 		out := Released{
 			Section: t.Section, Owner: t.Owner, Level: t.Level, Part: t.Part, Sensitivity: t.Sensitivity,
 			Clauses: t.Clauses, Masked: t.Masked, Labels: t.Labels, Grant: t.Grant, Entries: t.Entries,

@@ -52,10 +52,12 @@ type Filter struct {
 	Agency      string
 	Worker      uuid.UUID
 	Family      uuid.UUID
-	Subject     uuid.UUID // a person about whom something was released, or whom the event concerns
+	Subject     uuid.UUID // a person about whom something was released, or whom the event concerns; finds nothing in the own scope
+	Owner       string    // something of this agency's was released
 	Purpose     string
 	Outcome     Outcome
 	Kind        Kind
+	Class       string      // events of one retention class alone, such as ClassAccess
 	Level       proof.Level // something was released at this level or above
 	Emergency   bool        // emergency accesses alone
 	Declared    bool        // declared relationships alone
@@ -102,15 +104,22 @@ func (c *conditions) add(condition string, args ...any) {
 	if c.sql != "" {
 		c.sql += " AND "
 	}
+	c.sql += c.text(condition, args...)
+}
+
+// text gives a condition with its arguments numbered, for use elsewhere in the
+// statement.
+func (c *conditions) text(condition string, args ...any) (sql string) {
 	for i := range condition {
 		if condition[i] != '?' {
-			c.sql += condition[i : i+1]
+			sql += condition[i : i+1]
 			continue
 		}
 		c.args = append(c.args, args[0])
 		args = args[1:]
-		c.sql += "$" + strconv.Itoa(len(c.args))
+		sql += "$" + strconv.Itoa(len(c.args))
 	}
+	return sql
 }
 
 func (c *conditions) scope(s Scope) {
@@ -145,6 +154,9 @@ func (c *conditions) filter(f Filter) {
 	if f.Subject != uuid.Nil {
 		c.add("subjects @> ARRAY[?]::uuid[]", f.Subject)
 	}
+	if f.Owner != "" {
+		c.add("owners @> ARRAY[?]::text[]", f.Owner)
+	}
 	if f.Purpose != "" {
 		c.add("purpose = ?", f.Purpose)
 	}
@@ -154,8 +166,14 @@ func (c *conditions) filter(f Filter) {
 	if f.Kind != "" {
 		c.add("retention = ? AND kind = ?", f.Kind.class(), string(f.Kind)) // the class leaves the other partitions out
 	}
+	if f.Class != "" {
+		c.add("retention = ?", f.Class)
+	}
 	if f.Level > proof.Hidden {
 		c.add("top_level >= ?", int16(f.Level))
+		if f.Outcome != "" && f.Outcome != OutcomeReleased {
+			c.add("false") // nothing else has a level: not worth looking for
+		}
 	}
 	if f.Emergency {
 		c.add("emergency")
@@ -164,3 +182,9 @@ func (c *conditions) filter(f Filter) {
 		c.add("declared")
 	}
 }
+
+// All says whether the scope is the auditor's.
+func (s Scope) All() bool { return s.all }
+
+// Officer is the agency whose officer the scope is for, or "".
+func (s Scope) Officer() string { return s.agency }

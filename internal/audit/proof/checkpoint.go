@@ -85,6 +85,7 @@ type NoteKey struct {
 	Name    string
 	Public  ed25519.PublicKey
 	Witness bool // signs cosignature/v1, with a time
+	Dates   Dates
 }
 
 // NewLogKey is a log's key; its name is the log's origin.
@@ -223,8 +224,8 @@ func Cosign(text string, witness NoteKey, private ed25519.PrivateKey, now time.T
 type Signed struct {
 	Checkpoint
 	Text      string
-	By        []string // names of the logs' keys that signed it
-	Witnesses []string // names of the witnesses that cosigned it
+	By        []NoteKey // the log's keys that signed it
+	Witnesses []string  // names of the witnesses that cosigned it
 }
 
 // OpenCheckpoint verifies a signed note: at least one of the given keys of its
@@ -263,7 +264,7 @@ func OpenCheckpoint(msg []byte, keys []NoteKey) (Signed, error) {
 			if k.Witness {
 				s.Witnesses = append(s.Witnesses, k.Name)
 			} else if k.Name == c.Origin {
-				s.By = append(s.By, k.Name)
+				s.By = append(s.By, k)
 			}
 		}
 	}

@@ -63,8 +63,19 @@
 // SHA-256("kith-decision/1\n" ‖ salt ‖ decision): once the input and its salt
 // are gone, neither digest can be tried against guesses.
 //
+// # Certificates and marks
+//
+//	certificate = Ed25519("kith-certificate/1\n" ‖ event ‖ body)
+//	export      = Ed25519("kith-export/1\n" ‖ digest of the sums)
+//	mark        = Ed25519("kith-export/1\n" ‖ SHA-256("kith-export-mark/1\n" ‖ mark without its signature))
+//
+// The body of a certificate is JSON, signed as its bytes are; the event that
+// accounts for it carries its SHA-256. The digest of what was dropped is over
+// index (8 bytes, big-endian) ‖ leaf hash ‖ event of each leaf, in order.
+//
 // # Keys
 //
-// A replica's public key is written as a C2SP verifier key, NAME+HASH+KEY
+// A key file has a line for each key: the word log, replica or witness, the
+// key, and from=TIME until=TIME where it has dates. A replica's public key is written as a C2SP verifier key, NAME+HASH+KEY
 // (golang.org/x/mod/sumdb/note); NAME+HASH is its id.
 package proof

@@ -10,17 +10,20 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 // An export is a file of JSON lines that an auditor checks without the hub: a
 // first line (ExportHeader), one line for each leaf in the order of the log
-// (ExportEntry) or for a run of leaves that are not shown (ExportSkip), and a
-// last line (ExportEnd). Each line but the last ends with "sum", the SHA-256 of
-// the line's bytes before it, so that a change is found in its own line; the
-// last signs all the sums, so that a sum cannot be made to fit.
+// (ExportEntry) or for a run of leaves that are not shown (ExportSkip), one for
+// each Certificate under which entries were dropped, and a last line
+// (ExportEnd). Each line but the last ends with "sum", the SHA-256 of the
+// line's bytes before it, so that a change is found in its own line; the last
+// signs all the sums, so that a sum cannot be made to fit. After so many lines
+// a mark (ExportMark) signs the sums so far: an export that was cut off goes on
+// behind its last mark.
 
 // ExportHeader is the first line of an export.
 type ExportHeader struct {
@@ -29,6 +32,8 @@ type ExportHeader struct {
 	LogKey      string   `json:"log_key"`
 	ReplicaKeys []string `json:"replica_keys"`
 	Scope       string   `json:"scope"` // "all", "agency CODE" or "own"
+	// Made is when the export was begun.
+	Made time.Time `json:"made,omitzero"`
 	// First to End (not included) is the run of leaves asked for. In the scope
 	// "all" every one of them has a line of its own.
 	First int64 `json:"first"`
@@ -42,15 +47,18 @@ type ExportEntry struct {
 	Leaf        Digest          `json:"leaf"` // as the tree has it
 	Event       uuid.UUID       `json:"event"`
 	Missing     bool            `json:"missing,omitempty"` // the database holds the leaf, and the event no more
+	Dropped     uuid.UUID       `json:"dropped,omitzero"`  // by the certificate of this id, after its retention
 	Header      json.RawMessage `json:"header,omitempty"`
 	Commitments []byte          `json:"commitments,omitempty"`
 	Signature   []byte          `json:"signature,omitempty"` // of the receipt
 	Common      json.RawMessage `json:"common,omitempty"`
 	CommonSalt  []byte          `json:"common_salt,omitempty"`
-	Parts       []*ExportPart   `json:"parts,omitempty"`   // by subject; null is withheld or erased
-	Erased      int             `json:"erased,omitempty"`  // parts that were erased
-	Forged      bool            `json:"forged,omitempty"`  // the sequencer raised an alarm
-	Differs     []string        `json:"differs,omitempty"` // columns that do not say what header and payload say
+	Parts       []*ExportPart   `json:"parts,omitempty"`     // by subject; null is withheld or erased
+	Erased      int             `json:"erased,omitempty"`    // parts that were erased
+	NoCommon    bool            `json:"no_common,omitempty"` // the common part is one of them
+	Copies      *Copies         `json:"copies,omitempty"`    // in the scope "all"
+	Forged      bool            `json:"forged,omitempty"`    // the sequencer raised an alarm
+	Differs     []string        `json:"differs,omitempty"`   // columns that do not say what header and payload say
 	View        json.RawMessage `json:"view,omitempty"`
 }
 
@@ -69,12 +77,15 @@ type ExportSkip struct {
 
 // ExportEnd is the last line.
 type ExportEnd struct {
-	End struct {
-		Lines     int64  `json:"lines"` // before this one
-		Digest    Digest `json:"digest"`
-		Replica   string `json:"replica"`
-		Signature []byte `json:"signature"`
-	} `json:"end"`
+	End EndOfExport `json:"end"`
+}
+
+// EndOfExport signs what stands before it.
+type EndOfExport struct {
+	Lines     int64  `json:"lines"`
+	Digest    Digest `json:"digest"`
+	Replica   string `json:"replica"`
+	Signature []byte `json:"signature"`
 }
 
 // MarshalText is the digest in hexadecimal.
@@ -91,7 +102,8 @@ func SignExport(key ed25519.PrivateKey, digest Digest) []byte {
 	return ed25519.Sign(key, append([]byte(exportDomain), digest[:]...))
 }
 
-func checkExport(key Key, digest Digest, sig []byte) bool {
+// SignedExport tells whether a replica signed the digest of an export.
+func SignedExport(key Key, digest Digest, sig []byte) bool {
 	return len(key.Public) == ed25519.PublicKeySize && ed25519.Verify(key.Public, append([]byte(exportDomain), digest[:]...), sig)
 }
 
@@ -101,24 +113,68 @@ type ExportWriter struct {
 	buf   bytes.Buffer
 	sums  hash.Hash
 	lines int64
+	mark  ExportMark // what every mark says of the export
+	sign  SignDigest
 }
 
-// NewExportWriter begins an export.
-func NewExportWriter(w io.Writer, h ExportHeader) (*ExportWriter, error) {
+// SignDigest gives the id of a replica's key and its signature; see SignExport.
+type SignDigest func(Digest) (replica string, signature []byte)
+
+// markEvery is how many lines may be lost when an export is cut off.
+const markEvery = 1024
+
+// NewExportWriter begins an export. m says of which log and how long it was,
+// sign signs its marks and its end.
+func NewExportWriter(w io.Writer, h ExportHeader, m ExportMark, sign SignDigest) (*ExportWriter, error) {
 	h.Export = 1
-	e := &ExportWriter{w: w, sums: sha256.New()}
+	m.First, m.End, m.Scope, m.Made = h.First, h.End, h.Scope, h.Made
+	e := &ExportWriter{w: w, sums: sha256.New(), mark: m, sign: sign}
 	return e, e.line(h)
 }
 
-// Entry writes one leaf's line.
-func (e *ExportWriter) Entry(x *ExportEntry) error { return e.line(x) }
+// ResumeExport goes on behind a mark: what it writes belongs behind that
+// mark's line. The caller has verified the mark.
+func ResumeExport(w io.Writer, m ExportMark, sign SignDigest) (*ExportWriter, error) {
+	e := &ExportWriter{w: io.Discard, sums: sha256.New(), mark: m, sign: sign, lines: m.Lines}
+	e.sums.Write(m.Digest[:])
+	err := e.line(markLine{m})
+	e.w = w
+	return e, err
+}
 
-// Skip writes a run of leaves that are not shown.
-func (e *ExportWriter) Skip(x ExportSkip) error {
+// Entry writes one leaf's line. next is the leaf that will follow.
+func (e *ExportWriter) Entry(x *ExportEntry) error {
+	if err := e.line(x); err != nil {
+		return err
+	}
+	return e.marked(x.Index + 1)
+}
+
+// Skip writes a run of leaves that are not shown, up to the leaf next.
+func (e *ExportWriter) Skip(x ExportSkip, next int64) error {
 	if x.Skip == 0 {
 		return nil
 	}
-	return e.line(x)
+	if err := e.line(x); err != nil {
+		return err
+	}
+	return e.marked(next)
+}
+
+// Certificate writes the certificate that entries behind it refer to.
+func (e *ExportWriter) Certificate(c Certificate) error { return e.line(c) }
+
+func (e *ExportWriter) marked(next int64) error {
+	if e.lines-e.mark.Lines < markEvery {
+		return nil
+	}
+	m := &e.mark
+	m.Lines, m.Next = e.lines, next
+	e.sums.Sum(m.Digest[:0])
+	m.Replica, m.Signature = e.sign(m.sum())
+	e.sums.Reset()
+	e.sums.Write(m.Digest[:])
+	return e.line(markLine{*m})
 }
 
 func (e *ExportWriter) line(v any) error {
@@ -139,21 +195,20 @@ func (e *ExportWriter) line(v any) error {
 	return nil
 }
 
-// Close writes the last line. sign gives the id of a replica's key and its
-// signature; see SignExport.
-func (e *ExportWriter) Close(sign func(Digest) (replica string, signature []byte)) error {
+// Close writes the last line and gives the digest that it signs.
+func (e *ExportWriter) Close() (Digest, error) {
 	var end ExportEnd
 	end.End.Lines = e.lines
 	e.sums.Sum(end.End.Digest[:0])
-	end.End.Replica, end.End.Signature = sign(end.End.Digest)
+	end.End.Replica, end.End.Signature = e.sign(end.End.Digest)
 	data, err := json.Marshal(end)
 	if err != nil {
-		return fmt.Errorf("write export: %w", err)
+		return Digest{}, fmt.Errorf("write export: %w", err)
 	}
 	if _, err := e.w.Write(append(data, '\n')); err != nil {
-		return fmt.Errorf("write export: %w", err)
+		return Digest{}, fmt.Errorf("write export: %w", err)
 	}
-	return nil
+	return end.End.Digest, nil
 }
 
 // checkSum splits a line from its sum. ok is false where they do not fit.
@@ -166,101 +221,6 @@ func checkSum(line []byte) (sum Digest, ok bool) {
 		return Digest{}, false
 	}
 	return Digest(raw), sha256.Sum256(line[:len(line)-sumSize]) == [32]byte(raw)
-}
-
-// KeyFile is what an auditor trusts: a file with one key a line, each after
-// the word log, replica or witness. Empty lines and lines with # are comments.
-type KeyFile struct {
-	Logs      []NoteKey
-	Replicas  []Key
-	Witnesses []NoteKey
-}
-
-// For gives the keys that may stand on a checkpoint of a log. A log that was
-// resumed after a restore is called ORIGIN/2, ORIGIN/3 … and keeps its key, so
-// who trusts the key under ORIGIN trusts it under those names.
-func (k *KeyFile) For(origin string) []NoteKey {
-	var list []NoteKey
-	for _, key := range k.Logs {
-		if number, ok := strings.CutPrefix(origin, key.Name+"/"); ok {
-			if n, err := parseSize(number); err == nil && n > 1 {
-				key.Name = origin
-			}
-		}
-		list = append(list, key)
-	}
-	return append(list, k.Witnesses...)
-}
-
-// Open verifies a signed checkpoint by these keys. Errors: as OpenCheckpoint.
-func (k *KeyFile) Open(signed []byte) (Signed, error) {
-	claimed, err := PeekCheckpoint(signed)
-	if err != nil {
-		return Signed{}, err
-	}
-	return OpenCheckpoint(signed, k.For(claimed.Origin))
-}
-
-// String is the file.
-func (k *KeyFile) String() string {
-	var b strings.Builder
-	for _, x := range k.Logs {
-		b.WriteString("log " + x.String() + "\n")
-	}
-	for _, x := range k.Replicas {
-		b.WriteString("replica " + x.String() + "\n")
-	}
-	for _, x := range k.Witnesses {
-		b.WriteString("witness " + x.String() + "\n")
-	}
-	return b.String()
-}
-
-// ParseKeyFile reads a key file. A bare key is a log's or a witness's. Error: ErrKey.
-func ParseKeyFile(data []byte) (KeyFile, error) {
-	var k KeyFile
-	for i, line := range strings.Split(string(data), "\n") {
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
-		word, text := "", fields[0]
-		if len(fields) == 2 {
-			word, text = fields[0], fields[1]
-		}
-		var err error
-		switch {
-		case len(fields) > 2:
-			err = ErrKey
-		case word == "replica":
-			var key Key
-			if key, err = ParseKey(text); err == nil {
-				k.Replicas = append(k.Replicas, key)
-			}
-		case word == "" || word == "log" || word == "witness":
-			var key NoteKey
-			key, err = ParseNoteKey(text)
-			switch {
-			case err != nil:
-			case key.Witness != (word == "witness") && word != "":
-				err = fmt.Errorf("%w: it is not a %s's", ErrKey, word)
-			case key.Witness:
-				k.Witnesses = append(k.Witnesses, key)
-			default:
-				k.Logs = append(k.Logs, key)
-			}
-		default:
-			err = fmt.Errorf("%w: unknown word %q", ErrKey, word)
-		}
-		if err != nil {
-			return KeyFile{}, fmt.Errorf("line %d: %w", i+1, err)
-		}
-	}
-	if len(k.Logs)+len(k.Replicas)+len(k.Witnesses) == 0 {
-		return KeyFile{}, fmt.Errorf("%w: the file holds none", ErrKey)
-	}
-	return k, nil
 }
 
 // ErrExport: the file is not an export at all.

@@ -20,12 +20,14 @@ var (
 	ErrReceipt   = errors.New("not a receipt")
 	ErrSignature = errors.New("receipt signature does not verify")
 	ErrKey       = errors.New("not a receipt key")
+	ErrDates     = errors.New("signed by a key that was not in use then")
 )
 
 // Key is a replica's public key. The zero value verifies nothing.
 type Key struct {
 	Name   string // of the replica
 	Public ed25519.PublicKey
+	Dates  Dates
 }
 
 var (
@@ -123,7 +125,8 @@ func SignReceipt(key ed25519.PrivateKey, replica string, event uuid.UUID, occurr
 }
 
 // Verify checks the signature by the key that the receipt names. Errors:
-// ErrKey where the key is not known, ErrSignature.
+// ErrKey where the key is not known, ErrSignature, ErrDates where the key has
+// dates and the receipt is outside them.
 func (r *Receipt) Verify(keys Keys) error {
 	k, ok := keys[r.Replica]
 	if !ok || len(k.Public) != ed25519.PublicKeySize {
@@ -131,6 +134,9 @@ func (r *Receipt) Verify(keys Keys) error {
 	}
 	if !ed25519.Verify(k.Public, r.message(), r.Signature[:]) {
 		return ErrSignature
+	}
+	if !k.Dates.Hold(r.Occurred) {
+		return fmt.Errorf("receipt of %s: %w", r.Occurred.UTC().Format(time.RFC3339), ErrDates)
 	}
 	return nil
 }

@@ -421,11 +421,12 @@ func FuzzVerifyExport(f *testing.F) {
 	}
 	key := mustLogKey(f, "hub.example/log", logKey(1))
 	replica, _ := proof.NewKey("hub-1", public(logKey(3)))
-	w, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: string(signed), LogKey: key.String(), ReplicaKeys: []string{replica.String()}, Scope: "all"})
+	w, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: string(signed), LogKey: key.String(), ReplicaKeys: []string{replica.String()}, Scope: "all"}, proof.ExportMark{Number: 1},
+		func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(logKey(3), d) })
 	if err != nil {
 		f.Fatal(err)
 	}
-	if err := w.Close(func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(logKey(3), d) }); err != nil {
+	if _, err := w.Close(); err != nil {
 		f.Fatal(err)
 	}
 	honest := bytes.Clone(out.Bytes())

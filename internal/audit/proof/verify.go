@@ -1,14 +1,12 @@
 package proof
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"runtime"
+	"hash"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,13 +65,19 @@ type Report struct {
 	Independent bool   // the log's key came from elsewhere
 	LogKey      string // fingerprint of the key that verified
 	Scope       string
-	Shown       int64     // entries with a line of their own
-	Hidden      int64     // leaves that stand for themselves by their hashes alone
-	Payloads    int64     // parts whose bytes were there and fit their commitments
-	Erased      int64     // parts that were erased
-	Latest      time.Time // newest occurrence among those shown
-	Wrong       int64     // findings
-	First       []Finding
+	Shown       int64 // entries with a line of their own
+	Hidden      int64 // leaves that stand for themselves by their hashes alone
+	Payloads    int64 // parts whose bytes were there and fit their commitments
+	Erased      int64 // parts that were erased
+	Dropped     int64 // entries that were dropped under the certificates
+	// Certificates under which entries of this export were dropped.
+	Certificates []Disposal
+	// Signers are the keys that signed the checkpoint, or receipts shown.
+	Signers []Signer
+	Latest  time.Time   // newest occurrence among those shown
+	End     EndOfExport // the last line
+	Wrong   int64       // findings
+	First   []Finding
 }
 
 // maxFindings are kept; the rest is counted.
@@ -89,10 +93,6 @@ func (r *Report) find(index int64, event uuid.UUID, format string, args ...any) 
 	}
 }
 
-// maxLine is the longest line that is read: a family of hundreds of entries
-// stays far below.
-const maxLine = 16 << 20
-
 // checked is a line once a worker has looked at it.
 type checked struct {
 	sum      Digest
@@ -100,120 +100,15 @@ type checked struct {
 	broken   string // why the line cannot be used
 	entry    *ExportEntry
 	skip     *ExportSkip
+	mark     *ExportMark
+	drop     *Certificate
+	names    string // of a certificate: its digest in the event that accounts for it
 	leaf     Digest // computed from header and commitments
 	occurred time.Time
 	receipt  Receipt
 	signed   bool
 	faults   []string
 	payloads int64
-}
-
-type job struct {
-	lines [][]byte
-	out   []checked
-	done  chan struct{}
-}
-
-// VerifyExport reads an export once, in flat memory, and reports. An error
-// means that it could not be read or is no export. Errors: ErrExport, ErrKey,
-// ErrCheckpoint, ErrUnsigned.
-func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
-	in := bufio.NewReaderSize(r, 1<<20)
-	first, err := readLine(in)
-	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrExport, err)
-	}
-	v, err := newVerification(first, o)
-	if err != nil {
-		return Report{}, err
-	}
-	jobs := make(chan *job, 2*runtime.GOMAXPROCS(0)) // in order, for the collector
-	work := make(chan *job)
-	stop := make(chan struct{})
-	defer close(stop)
-	for range runtime.GOMAXPROCS(0) {
-		go func() {
-			for j := range work {
-				for i, line := range j.lines {
-					j.out[i] = v.look(line)
-				}
-				close(j.done)
-			}
-		}()
-	}
-	var readErr error
-	var last []byte
-	go func() {
-		defer close(jobs)
-		defer close(work)
-		last, readErr = feed(in, jobs, work, stop)
-	}()
-	for j := range jobs {
-		<-j.done
-		for i := range j.out {
-			v.take(&j.out[i])
-		}
-	}
-	if readErr != nil {
-		return v.report, fmt.Errorf("read export: %w", readErr)
-	}
-	v.finish(last)
-	v.report.Latest = v.latest
-	return v.report, nil
-}
-
-// feed cuts the file into jobs; the last line is the end's and kept apart.
-func feed(in *bufio.Reader, jobs, work chan<- *job, stop <-chan struct{}) (last []byte, err error) {
-	const batch = 128
-	for {
-		j := &job{done: make(chan struct{})}
-		for len(j.lines) < batch {
-			line, err := readLine(in)
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			if last != nil {
-				j.lines = append(j.lines, last)
-			}
-			last = line
-		}
-		if len(j.lines) == 0 {
-			return last, nil
-		}
-		j.out = make([]checked, len(j.lines))
-		select {
-		case jobs <- j:
-		case <-stop:
-			return nil, nil
-		}
-		select {
-		case work <- j:
-		case <-stop:
-			return nil, nil
-		}
-	}
-}
-
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := in.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > maxLine:
-			return nil, fmt.Errorf("a line is longer than %d bytes", maxLine)
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err == io.EOF && len(line) == 0:
-			return nil, io.EOF
-		case err != nil && err != io.EOF:
-			return nil, err
-		}
-		return bytes.TrimSuffix(line, []byte("\n")), nil
-	}
 }
 
 // verification is one run over an export.
@@ -223,15 +118,14 @@ type verification struct {
 	keys     Keys
 	report   Report
 	frontier Frontier
-	sums     interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-	lines  int64
-	next   int64     // index of the leaf that must come
-	latest time.Time // newest occurrence so far
-	gap    bool      // leaves are not known: the root says nothing any more
-	held   []Checkpoint
+	sums     hash.Hash
+	lines    int64
+	next     int64     // index of the leaf that must come
+	latest   time.Time // newest occurrence so far
+	gap      bool      // leaves are not known: the root says nothing any more
+	held     []Checkpoint
+	drops    drops
+	signers  map[string]*Signer // receipts' keys, by id
 }
 
 func newVerification(first []byte, o VerifyOptions) (*verification, error) {
@@ -261,14 +155,14 @@ func newVerification(first []byte, o VerifyOptions) (*verification, error) {
 		}
 	}
 	v.keys = NewKeys(keys.Replicas...)
+	v.signers = map[string]*Signer{}
 	var err error
 	if v.report.Checkpoint, err = keys.Open([]byte(v.header.Checkpoint)); err != nil {
 		return nil, err
 	}
-	for _, k := range keys.For(v.report.Checkpoint.Origin) {
-		if k.Name == v.report.Checkpoint.Origin {
-			v.report.LogKey = k.Fingerprint()
-		}
+	for _, k := range v.report.Checkpoint.By {
+		v.report.LogKey = k.Fingerprint()
+		v.report.Signers = append(v.report.Signers, Signer{Name: k.Name, Fingerprint: k.Fingerprint(), Dates: k.Dates, Log: true})
 	}
 	v.report.Scope = v.header.Scope
 	if v.options.Late <= 0 {
@@ -299,7 +193,21 @@ func newVerification(first []byte, o VerifyOptions) (*verification, error) {
 func (v *verification) look(line []byte) checked {
 	var c checked
 	c.sum, c.sumOK = checkSum(line)
-	if bytes.HasPrefix(line, []byte(`{"skip":`)) {
+	switch {
+	case bytes.HasPrefix(line, []byte(`{"mark":`)):
+		var m markLine
+		if err := json.Unmarshal(line, &m); err != nil {
+			c.broken = "a line between the entries was altered"
+		}
+		c.mark = &m.Mark
+		return c
+	case bytes.HasPrefix(line, []byte(`{"certificate":`)):
+		c.drop = &Certificate{}
+		if err := json.Unmarshal(line, c.drop); err != nil {
+			c.broken = "altered: the certificate that stands here cannot be read"
+		}
+		return c
+	case bytes.HasPrefix(line, []byte(`{"skip":`)):
 		c.skip = &ExportSkip{}
 		if err := json.Unmarshal(line, c.skip); err != nil || c.skip.Skip <= 0 {
 			c.broken = "the line cannot be read"
@@ -311,7 +219,7 @@ func (v *verification) look(line []byte) checked {
 		c.broken = "altered: the line cannot be read"
 		return c
 	}
-	if !c.entry.Missing {
+	if !c.entry.Missing && c.entry.Dropped == uuid.Nil {
 		v.open(&c)
 	}
 	return c
@@ -332,7 +240,8 @@ func (v *verification) open(c *checked) {
 		copy(c.receipt.Signature[:], x.Signature)
 	}
 	if c.signed = v.options.SkipSignatures && c.leaf == x.Leaf && !x.Forged; !c.signed {
-		c.signed = c.receipt.Verify(v.keys) == nil
+		err := c.receipt.Verify(v.keys)
+		c.signed = err == nil || errors.Is(err, ErrDates) // which is a finding of its own
 	}
 	switch {
 	case c.leaf != x.Leaf && c.signed:
@@ -342,28 +251,46 @@ func (v *verification) open(c *checked) {
 	case !c.signed:
 		c.faults = append(c.faults, "added: no replica of the hub has signed its receipt")
 	}
+	if c.signed && !v.keys[h.Replica].Dates.Hold(h.Occurred) {
+		c.faults = append(c.faults, "its receipt is signed by the key "+h.Replica+", which was not in use then")
+	}
 	if h.ID != x.Event {
 		c.faults = append(c.faults, "altered: the event's id is not that of its header")
 	}
-	if slices.Contains(x.Differs, "occurred_at") || slices.Contains(x.Differs, "recorded_at") {
-		c.faults = append(c.faults, "back-dated: the database files it under another time than its header's")
-	} else if len(x.Differs) > 0 {
-		c.faults = append(c.faults, "altered: in the database "+strings.Join(x.Differs, ", ")+" no longer fit the entry")
+	differs := slices.Clone(x.Differs)
+	if x.Copies != nil {
+		differs = append(differs, x.Copies.DiffersFromHeader(&h)...)
 	}
-	v.openParts(c)
+	differs = append(differs, v.openParts(c)...)
+	slices.Sort(differs)
+	differs = slices.Compact(differs)
+	if slices.Contains(differs, "occurred_at") || slices.Contains(differs, "recorded_at") {
+		c.faults = append(c.faults, "back-dated: the database files it under another time than its header's")
+	} else if len(differs) > 0 {
+		c.faults = append(c.faults, "altered: in the database "+strings.Join(differs, ", ")+" no longer fit the entry")
+	}
 }
 
-func (v *verification) openParts(c *checked) {
+// openParts checks the payload that is there against its commitments, and
+// gives the columns that do not say what the common part says.
+func (v *verification) openParts(c *checked) (differs []string) {
 	x := c.entry
 	if len(x.Commitments) < sha256.Size || len(x.Commitments)%sha256.Size != 0 || len(x.Parts) > len(x.Commitments)/sha256.Size-1 {
 		c.faults = append(c.faults, "altered: parts and commitments do not fit one another")
-		return
+		return nil
 	}
 	if len(x.Common) > 0 {
 		c.payloads++
 		if len(x.CommonSalt) != SaltSize || CommitCommon(x.CommonSalt, x.Common) != Digest(x.Commitments[:sha256.Size]) {
 			c.faults = append(c.faults, "altered: its payload does not fit its commitment")
+		} else if common, err := readCommon(x.Common); err == nil {
+			c.names = common.Details[DetailCertificate]
+			if x.Copies != nil {
+				differs = x.Copies.DiffersFromCommon(&common)
+			}
 		}
+	} else if x.NoCommon && x.Copies != nil {
+		differs = x.Copies.DiffersFromCommon(nil)
 	}
 	for i, p := range x.Parts {
 		if p == nil {
@@ -374,14 +301,29 @@ func (v *verification) openParts(c *checked) {
 			c.faults = append(c.faults, fmt.Sprintf("altered: the part of subject %d does not fit its commitment", i+1))
 		}
 	}
+	return differs
+}
+
+// readCommon reads a common part whose commitment fits: its bytes are those
+// that were logged, so their form needs no second look.
+func readCommon(data []byte) (c Common, err error) {
+	err = json.Unmarshal(data, &c)
+	return c, err
 }
 
 // take puts a line into the order of the log.
 func (v *verification) take(c *checked) {
 	r := &v.report
+	if c.mark != nil {
+		v.takeMark(c)
+		return
+	}
 	v.sums.Write(c.sum[:])
 	v.lines++
 	switch {
+	case c.drop != nil:
+		v.takeCertificate(c)
+		return
 	case c.broken != "":
 		// It stands for one leaf, or for an unknown number of them.
 		r.find(v.next, uuid.Nil, "%s", c.broken)
@@ -414,6 +356,13 @@ func (v *verification) take(c *checked) {
 	r.Payloads += c.payloads
 	if x.Missing {
 		r.find(x.Index, x.Event, "missing: the tree has its leaf, the database no longer has the event")
+	}
+	if x.Dropped != uuid.Nil {
+		v.takeDropped(x)
+	}
+	v.account(c)
+	if c.signed {
+		v.signedBy(&c.receipt)
 	}
 	for _, what := range c.faults {
 		r.find(x.Index, x.Event, "%s", what)
@@ -485,16 +434,20 @@ func (v *verification) finish(last []byte) {
 	var end ExportEnd
 	var digest Digest
 	v.sums.Sum(digest[:0])
-	switch err := json.Unmarshal(last, &end); {
+	err := json.Unmarshal(last, &end)
+	r.End = end.End
+	switch {
 	case last == nil || err != nil || !bytes.HasPrefix(last, []byte(`{"end":`)):
 		r.find(v.next, uuid.Nil, "missing, or what follows is: the file ends before its end")
 	case end.End.Lines != v.lines:
 		r.find(-1, uuid.Nil, "the file had %d lines when it was made, now it has %d", end.End.Lines, v.lines)
-	case !checkExport(v.keys[end.End.Replica], end.End.Digest, end.End.Signature):
+	case !SignedExport(v.keys[end.End.Replica], end.End.Digest, end.End.Signature):
 		r.find(-1, uuid.Nil, "no replica of the hub has signed this file")
 	case end.End.Digest != digest:
 		r.find(-1, uuid.Nil, "the file is not the one that the hub made")
 	}
+	v.finishDrops()
+	v.finishSigners()
 	cp := &r.Checkpoint
 	switch {
 	case v.next < cp.Size:

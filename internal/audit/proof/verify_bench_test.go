@@ -38,7 +38,8 @@ func BenchmarkVerifyExport(b *testing.B) {
 		b.Fatal(err)
 	}
 	var out bytes.Buffer
-	w, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: string(signed), LogKey: log.String(), ReplicaKeys: []string{replica.String()}, Scope: "all", End: entries})
+	w, err := proof.NewExportWriter(&out, proof.ExportHeader{Checkpoint: string(signed), LogKey: log.String(), ReplicaKeys: []string{replica.String()}, Scope: "all", End: entries}, proof.ExportMark{Number: 1, Size: entries},
+		func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(logKey(3), d) })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func BenchmarkVerifyExport(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	if err := w.Close(func(d proof.Digest) (string, []byte) { return replica.ID(), proof.SignExport(logKey(3), d) }); err != nil {
+	if _, err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
 	for name, fast := range map[string]bool{"whole": false, "fast": true} {

@@ -84,22 +84,22 @@ SELECT e.id, e.retention, e.occurred_at, e.xid, e.replica, e.header, e.commitmen
 // Steady state: xids of this server, older ones being done. The upper bound
 // leaves out rows that came from another server with a greater xid.
 const steady = `
-   AND e.xid >= $1::xid8 AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
- ORDER BY e.xid, e.occurred_at, e.id LIMIT $2`
+   AND (e.xid, e.occurred_at, e.id) > ($1::xid8, $2, $3) AND e.xid < pg_snapshot_xmax(pg_current_snapshot())
+ ORDER BY e.xid, e.occurred_at, e.id LIMIT $4`
 
 // After a restore on another server its xids begin anew, so they tell nothing
 // about the rows that came along: everything is looked at once.
 const everything = `
-   AND e.occurred_at >= $1
- ORDER BY e.occurred_at, e.id LIMIT $2`
+   AND (e.occurred_at, e.id) > ($1, $2)
+ ORDER BY e.occurred_at, e.id LIMIT $3`
 
 func (t *Tree) readRows(ctx context.Context, q querier, p *pass) ([]row, error) {
 	var rows pgx.Rows
 	var err error
 	if p.full {
-		rows, err = q.Query(ctx, selectRow+everything, p.since, t.Batch)
+		rows, err = q.Query(ctx, selectRow+everything, p.since, p.after, t.Batch)
 	} else {
-		rows, err = q.Query(ctx, selectRow+steady, p.from, t.Batch)
+		rows, err = q.Query(ctx, selectRow+steady, p.from, p.since, p.after, t.Batch)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read events without a leaf: %w", postgres.Redact(err))

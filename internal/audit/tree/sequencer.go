@@ -17,8 +17,10 @@ import (
 	"kith/internal/postgres"
 )
 
-// election is the advisory lock's key: "KITHSEQ1".
-const election = 0x4b49544853455131
+// Election is the key of the advisory lock by which sequencers are elected
+// ("KITHSEQ1"). Who holds it and is none keeps the tree as it is, for a
+// measurement.
+const Election = 0x4b49544853455131
 
 // A leader's session. A leader that was frozen or cut off loses the session,
 // and with it the lock, within 4 s: it speaks each second.
@@ -51,13 +53,16 @@ const idleXIDs = 10_000
 // pass is one scan over the rows that may lack a leaf. It begins with a
 // horizon: whatever is committed later belongs to a transaction at or above it
 // and to the next pass. So a transaction that stays open holds the horizon
-// back and nothing else.
+// back and nothing else, and what lies behind a batch need not be looked at
+// again in the same pass.
 type pass struct {
 	horizon uint64
 	system  int64
-	from    uint64 // xid
 	full    bool
-	since   time.Time
+	// The last row of the batch before.
+	from  uint64 // xid
+	since time.Time
+	after uuid.UUID
 }
 
 // resign gives up the lock.
@@ -85,7 +90,7 @@ func (s *sequencer) stand(ctx context.Context) (bool, error) {
 	}
 	elected := s.unelected
 	if !elected {
-		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(election)).Scan(&elected); err != nil || !elected {
+		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(Election)).Scan(&elected); err != nil || !elected {
 			conn.Release()
 			return false, postgres.Redact(err)
 		}
@@ -228,7 +233,7 @@ func (s *sequencer) step(ctx context.Context) (more bool, err error) {
 		}
 		if more = len(rows) == t.Batch; more {
 			last := &rows[len(rows)-1]
-			p.from, p.since = last.XID, last.OccurredAt
+			p.from, p.since, p.after = last.XID, last.OccurredAt, last.ID
 		} else {
 			next.Scanned, next.System = p.horizon, p.system
 		}

@@ -34,7 +34,7 @@ func (b *bench) export(t *testing.T, scope audit.Scope, change ...func(*Export))
 		f(&x)
 	}
 	var out bytes.Buffer
-	if err := NewReader(b.auditor).Export(t.Context(), log, x, &out); err != nil {
+	if _, err := NewReader(b.auditor).Export(t.Context(), log, x, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
