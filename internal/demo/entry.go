@@ -208,6 +208,9 @@ func (b *builder) keys(part int64, section string, v body) {
 	for _, k := range codes {
 		b.rows.searchCode.add(part, k.Field, k.Value)
 	}
+	for _, value := range family.GuardedCodes(section, v) {
+		b.rows.guarded.add(part, value)
+	}
 }
 
 // fill fills the slots of every text in a value; {iso-12} in a date field is

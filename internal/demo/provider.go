@@ -20,6 +20,9 @@ const (
 	WebClient     = "kith-web"     // the hub's own pages
 )
 
+// TokenLifetime is how long a bearer token of the demo is good.
+const TokenLifetime = 30 * time.Minute
+
 // realm is the issuer of an agency: one each, as in life.
 func realm(agency string) string { return strings.ToLower(agency) }
 
@@ -31,7 +34,7 @@ func IssuerURL(base, agency string) string { return base + "/" + realm(agency) }
 func Provider(base, hub string, accounts []Account, now func() time.Time, random io.Reader, log *slog.Logger) (*issuer.Provider, error) {
 	c := issuer.Config{Demo: true, URL: base, Now: now, Random: random, Log: log}
 	for _, a := range agencies() {
-		r := issuer.Realm{Name: realm(a.code), Title: a.name, Audiences: []string{Audience}, Lifetime: 30 * time.Minute, Clients: []issuer.Client{
+		r := issuer.Realm{Name: realm(a.code), Title: a.name, Audiences: []string{Audience}, Lifetime: TokenLifetime, Clients: []issuer.Client{
 			{ID: CommandClient, RedirectURIs: []string{issuer.CommandRedirect}},
 			{ID: WebClient, RedirectURIs: []string{hub + identity.CallbackPath}, PostLogout: []string{hub + identity.SignedOutPath}, BackChannel: hub + identity.BackChannelPath},
 		}}

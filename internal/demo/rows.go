@@ -24,7 +24,7 @@ type rowset struct {
 	episode, episodeMember, involvement, told           table
 	restriction, protection, grant                      table
 	entry, version, subject, content, concern, conflict table
-	searchName, searchCode                              table
+	searchName, searchCode, guarded                     table
 }
 
 func newRowset() *rowset {
@@ -59,6 +59,7 @@ func newRowset() *rowset {
 		content:    table{name: "content", columns: []string{"part", "body"}},
 		searchName: table{name: "search_name", columns: []string{"part", "fields", "given", "family"}},
 		searchCode: table{name: "search_code", columns: []string{"part", "field", "value"}},
+		guarded:    table{name: "guarded_code", columns: []string{"part", "value"}},
 		concern:    table{name: "concern", columns: []string{"id", "entry", "version", "kind", "what", "raised_by", "agency"}},
 		conflict:   table{name: "staff_conflict", columns: []string{"id", "worker", "person", "family", "kind", "declared_at"}},
 	}
@@ -67,7 +68,7 @@ func newRowset() *rowset {
 func (r *rowset) tables() []*table {
 	return []*table{&r.person, &r.record, &r.recordVersion, &r.link, &r.family, &r.local, &r.membership, &r.relationship, &r.harm,
 		&r.episode, &r.episodeMember, &r.involvement, &r.told, &r.restriction, &r.protection, &r.grant,
-		&r.entry, &r.version, &r.subject, &r.content, &r.searchName, &r.searchCode, &r.concern, &r.conflict}
+		&r.entry, &r.version, &r.subject, &r.content, &r.searchName, &r.searchCode, &r.guarded, &r.concern, &r.conflict}
 }
 
 // The values below are what pgx copies without guessing: NULL is nil, an id is

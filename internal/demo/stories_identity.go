@@ -224,6 +224,9 @@ func tellYoungMother(b *builder, key string) {
 	f.status("care", 500, chloe)
 	f.allocated(500, chloe)
 	f.school(chloe, "SCH2")
+	for _, p := range []*person{chloe, theo} {
+		b.rows.protection.add(id(b.of("protection", p.path)), id(p.id), b.day(-200), "CSC", "Placed {d-200}")
+	}
 	f.put("CSC", "protected-address", 200, []*person{chloe, theo}, body{"address": "{street}", "postcode": "DA2 7SC", "setting": "foster placement, parent and child", "since": "iso-200", "contact_through": "Children in Care team"}, flags("places"), named("placement"))
 	f.voice(chloe, 10, "\"At the review they talked about me as a risk and then as a child and nobody noticed it was the same sentence.\" She wants her maths grade and her own front door, in that order.", "Chloe, 16, wants to be seen both as a young person in care and as Theo's mother.")
 	f.voice(theo, 10, "Theo settles on Chloe's voice before she is through the door.", "Theo, 7 months, knows and settles to his mother's voice.")

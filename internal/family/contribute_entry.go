@@ -314,6 +314,9 @@ RETURNING id`,
 	if err := in.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("add subjects: %w", err)
 	}
+	if e.Section == protectedAddress || version > 1 {
+		return in.shelter(ctx, entry, e)
+	}
 	return nil
 }
 
@@ -376,6 +379,9 @@ SELECT v.entry, v.owner, v.version + 1, true, v.section, v.schema, v.supplied_by
 RETURNING id`, last, in.today, orNull(in.Submission), why).Scan(&version)
 	if err != nil {
 		return fmt.Errorf("withdraw entry: %w", err)
+	}
+	if err := in.unshelter(ctx, last); err != nil {
+		return err
 	}
 	return in.sameSubjects(ctx, last, version)
 }

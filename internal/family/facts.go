@@ -22,6 +22,7 @@ type Facts struct {
 	People       []PersonFacts
 	Near         []NearFacts
 	Harm         []HarmFacts
+	Couples      []CoupleFacts
 	Episodes     []EpisodeFacts
 	Involvements []InvolvementFacts // the caller's agency's live ones
 	Told         []ToldFacts        // latest per person and agency, for the purpose asked
@@ -69,6 +70,14 @@ type HarmFacts struct {
 	By, To uuid.UUID
 }
 
+// CoupleFacts is how two members are, or were, together, as one agency says.
+type CoupleFacts struct {
+	A, B         uuid.UUID
+	Status       string // married, together, separated, divorced; "" where nobody said
+	Since, Until *time.Time
+	Source       string // code of the agency
+}
+
 // EpisodeFacts is a child's open work, live today.
 type EpisodeFacts struct {
 	Person uuid.UUID
@@ -90,6 +99,8 @@ type ToldFacts struct {
 	Agency string
 	Agreed string
 	Told   string
+	At     *time.Time // day
+	Review *time.Time
 }
 
 // ProtectionFacts says since when a person's address is protected.
@@ -104,6 +115,8 @@ type GrantFacts struct {
 	Person     uuid.UUID
 	Section    string
 	Level      string
+	Giver      string // the agency that gave it
+	GiverKind  string
 	BreakGlass bool
 	Approved   bool
 }
@@ -147,6 +160,7 @@ type EntryFacts struct {
 	SummaryReview *time.Time
 	EventOf       *uuid.UUID
 	Questioned    bool
+	Earlier       bool // not the latest version: only where an owner asked for them
 	About         []uuid.UUID
 	Mentions      []uuid.UUID
 }
@@ -159,4 +173,15 @@ type Caller struct {
 	Teams   []string
 	Purpose string // told-and-agreed is read for this purpose
 	Now     time.Time
+	Few     *Few // nil: every entry
+}
+
+// Few narrows the entries of a load to those that are asked for in any of these
+// ways. Who is restricted or protected is known all the same for everybody whom
+// such an entry names.
+type Few struct {
+	Sections []string
+	Since    *time.Time // recorded or happening since that day, or questioned
+	Entry    uuid.UUID
+	Person   uuid.UUID
 }

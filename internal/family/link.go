@@ -54,8 +54,8 @@ SELECT gen_random_uuid(), $2, r.kind, r.workers, r.agencies, r.reason, r.set_by,
   FROM restriction r WHERE r.person = $1 AND (r.valid_until IS NULL OR r.valid_until > now())
    AND NOT EXISTS (SELECT 1 FROM restriction o WHERE o.person = $2 AND (o.kind, o.workers, o.agencies, o.valid_from) = (r.kind, r.workers, r.agencies, r.valid_from))`, before, person)
 	b.Queue(`
-INSERT INTO protection (id, person, since, valid_until, set_by, reason)
-SELECT gen_random_uuid(), $2, x.since, x.valid_until, x.set_by, x.reason
+INSERT INTO protection (id, person, since, valid_until, set_by, reason, entry)
+SELECT gen_random_uuid(), $2, x.since, x.valid_until, x.set_by, x.reason, x.entry
   FROM protection x WHERE x.person = $1 AND (x.valid_until IS NULL OR x.valid_until >= current_date)
    AND NOT EXISTS (SELECT 1 FROM protection o WHERE o.person = $2 AND (o.since, o.set_by) = (x.since, x.set_by))`, before, person)
 	b.Queue(`INSERT INTO person_link (id, record, person, linked_by, reason) VALUES ($1, $2, $3, $4, $5)`, id, record, person, orNull(by), reason)

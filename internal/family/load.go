@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-
-	"kith/internal/postgres"
 )
 
 // Batcher sends several statements in one round trip: a pool, a connection or
@@ -32,22 +31,21 @@ type Batcher interface {
 // The same statements run for a family that does not exist; then Found is
 // false and nothing but the caller's own standing is filled in.
 func Load(ctx context.Context, db Batcher, of uuid.UUID, c Caller) (Facts, error) {
-	l := &loader{facts: Facts{Family: of, Kinds: map[string]string{}}, today: day(c.Now), words: map[string]string{}}
-	b := &pgx.Batch{}
-	l.queue(b, of, c)
-	if err := db.SendBatch(ctx, b).Close(); err != nil {
-		return Facts{}, fmt.Errorf("load facts of family %s: %w", of, postgres.Redact(err))
-	}
+	return load(ctx, db, of, c, nil)
+}
+
+// finish makes facts of the rows.
+func (l *loader) finish() Facts {
 	if !l.facts.Found {
 		f := l.facts
 		return Facts{
-			Family: of, Partnership: f.Partnership, AgreementStamp: f.AgreementStamp, Policy: f.Policy,
+			Family: f.Family, Partnership: f.Partnership, AgreementStamp: f.AgreementStamp, Policy: f.Policy,
 			Agreements: f.Agreements, Kinds: map[string]string{}, Worker: f.Worker,
-		}, nil
+		}
 	}
 	l.settle()
 	l.facts.People, l.facts.Near = relate(l.members, l.ties, l.today)
-	return l.facts, nil
+	return l.facts
 }
 
 // loader collects what the statements of one Load return.
@@ -71,6 +69,10 @@ func (l *loader) queue(b *pgx.Batch, of uuid.UUID, c Caller) {
 	b.Queue(selectHead, of, today, c.Agency, c.Worker).QueryRow(l.head)
 	b.Queue(selectPeople, of, today, c.Agency, c.Worker, now, c.Purpose).Query(l.people)
 	b.Queue(selectAgreements, c.Agency).Query(l.agreements)
+	if f := c.Few; f != nil {
+		b.Queue(selectFewEntries, of, today, c.Agency, c.Worker, now, notNil(f.Sections), f.Since, orNull(f.Entry), orNull(f.Person)).Query(l.entries)
+		return
+	}
 	b.Queue(selectEntries, of, today, c.Agency, c.Worker, now).Query(l.entries)
 }
 
@@ -126,6 +128,9 @@ func (l *loader) people(rows pgx.Rows) error {
 			l.members = append(l.members, member{person: person, role: a.text, from: days[0], until: days[1], born: days[2], expected: days[3], died: days[4], told: x})
 		case "tie":
 			l.ties = append(l.ties, tie{from: person, to: other.Bytes, kind: a.text, since: days[0], until: days[1]})
+			if a.text == "partner" {
+				f.Couples = append(f.Couples, CoupleFacts{A: person, B: other.Bytes, Status: b.text, Since: days[0], Until: days[1], Source: c.text})
+			}
 		case "harm":
 			// Several agencies may allege the same.
 			if h := (HarmFacts{By: person, To: other.Bytes}); !slices.Contains(f.Harm, h) {
@@ -140,9 +145,10 @@ func (l *loader) people(rows pgx.Rows) error {
 		case "elsewhere": // of another agency: only whether it is the caller's team there
 			f.FamilyTeam = f.FamilyTeam || b.text == "CSC"
 		case "grant":
-			f.Grants = append(f.Grants, GrantFacts{ID: id.Bytes, Person: person, Section: a.text, Level: b.text, BreakGlass: x, Approved: y})
+			kind, giver, _ := strings.Cut(c.text, " ")
+			f.Grants = append(f.Grants, GrantFacts{ID: id.Bytes, Person: person, Section: a.text, Level: b.text, Giver: giver, GiverKind: kind, BreakGlass: x, Approved: y})
 		case "told":
-			f.Told = append(f.Told, ToldFacts{Person: person, Agency: c.text, Agreed: a.text, Told: b.text})
+			f.Told = append(f.Told, ToldFacts{Person: person, Agency: c.text, Agreed: a.text, Told: b.text, At: days[0], Review: days[1]})
 		case "restricted":
 			l.restricted(person)
 		case "protected":

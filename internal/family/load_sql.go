@@ -51,7 +51,7 @@ SELECT 'member' AS what, NULL::uuid AS id, m.person, NULL::uuid AS other, m.role
        m.valid_from, m.valid_until, p.born, p.expected, p.died
   FROM member m JOIN person p ON p.id = m.person
 UNION ALL
-SELECT 'tie', NULL, r.from_person, r.to_person, r.kind, NULL, NULL, false, false, r.valid_from, r.valid_until, NULL, NULL, NULL
+SELECT 'tie', NULL, r.from_person, r.to_person, r.kind, r.status, r.supplied_by, false, false, r.valid_from, r.valid_until, NULL, NULL, NULL
   FROM who JOIN relationship r ON r.from_person = who.person
  WHERE r.to_person IN (SELECT person FROM who) AND r.confirmed_at IS NOT NULL AND (r.valid_from IS NULL OR r.valid_from <= $2)
 UNION ALL
@@ -73,12 +73,12 @@ SELECT CASE WHEN i.agency = $3 THEN 'involvement' ELSE 'elsewhere' END, i.id, i.
   FROM who JOIN involvement i ON i.person = who.person
  WHERE (i.agency = $3 OR i.team IS NOT NULL) AND i.valid_from <= $5 AND (i.valid_until IS NULL OR i.valid_until > $5)
 UNION ALL
-SELECT 'grant', g.id, g.person, NULL, g.section, g.level, NULL, g.break_glass, g.approved_by IS NOT NULL, NULL, NULL, NULL, NULL, NULL
-  FROM who JOIN access_grant g ON g.person = who.person
+SELECT 'grant', g.id, g.person, NULL, g.section, g.level, o.kind || ' ' || g.giver, g.break_glass, g.approved_by IS NOT NULL, NULL, NULL, NULL, NULL, NULL
+  FROM who JOIN access_grant g ON g.person = who.person JOIN agency o ON o.code = g.giver
  WHERE g.agency = $3 AND (g.worker = $4 OR g.worker IS NULL) AND g.revoked_at IS NULL AND g.valid_from <= $5 AND g.valid_until > $5
 UNION ALL
-SELECT 'told', t.id, t.person, NULL, t.agreed, t.told, t.agency, false, false, NULL, NULL, NULL, NULL, NULL
-  FROM (SELECT DISTINCT ON (o.person, o.agency) o.id, o.person, o.agency, o.agreed, o.told
+SELECT 'told', t.id, t.person, NULL, t.agreed, t.told, t.agency, false, false, t.at, t.review_on, NULL, NULL, NULL
+  FROM (SELECT DISTINCT ON (o.person, o.agency) o.id, o.person, o.agency, o.agreed, o.told, o.at, o.review_on
           FROM who JOIN told_and_agreed o ON o.person = who.person
          WHERE o.purpose = $6 AND o.at <= $2
          ORDER BY o.person, o.agency, o.at DESC, o.recorded_at DESC, o.id) t
@@ -103,7 +103,8 @@ SELECT a.id, a.starts_on, a.review_on, a.ends_on, array_agg(q.agency), array_agg
 // selectEntries reads the latest versions about or mentioning a member, one row
 // for each person whom the version is about or mentions. Restriction and
 // protection of those who are no members stand here: a restricted person who is
-// only mentioned closes the entry too.
+// only mentioned closes the entry too. The versions come as an array, so that
+// each is looked up once and nothing is sorted: a quarter cheaper than a join.
 const selectEntries = withMembers + `
 SELECT v.id, o.person, o.relation = 'about',
        CASE WHEN o.person = ANY (ARRAY(SELECT person FROM who)) THEN false
@@ -114,8 +115,15 @@ SELECT v.id, o.person, o.relation = 'about',
        v.source_kind, v.handling, v.existence_ok, v.sensitivity, v.event_from, v.event_until, v.event_words, v.recorded_on,
        v.narrative, v.tagged, nullif(v.contains, '{}'), nullif(v.flags, '{}'), v.onward_label, v.language, v.held, nullif(v.fields, '{}'),
        coalesce(v.full_part, 0), coalesce(v.summary_part, 0), v.summary_by, v.summary_on, v.summary_review, v.event_of, v.questioned
-  FROM (SELECT DISTINCT s.version FROM who JOIN entry_subject s ON s.person = who.person) k
-  JOIN entry_version v ON v.id = k.version
-  JOIN entry_subject o ON o.version = k.version
+  FROM entry_version v
+  JOIN entry_subject o ON o.version = v.id
   JOIN agency a ON a.code = coalesce(v.owner, (SELECT e.owner FROM entry e WHERE e.id = v.entry))
- WHERE v.latest AND NOT v.withdrawn`
+ WHERE v.id = ANY (ARRAY(SELECT s.version FROM who JOIN entry_subject s ON s.person = who.person))
+   AND v.latest AND NOT v.withdrawn`
+
+// selectFewEntries is selectEntries for a list or a form: whole parts, what is
+// dated or recorded since a day, one entry, one person's. $6 parts, $7 day,
+// $8 entry, $9 person.
+const selectFewEntries = selectEntries + `
+   AND (v.section = ANY ($6::text[]) OR v.recorded_on >= $7::date OR v.event_from >= $7::date OR v.questioned AND $7::date IS NOT NULL OR v.entry = $8::uuid
+        OR EXISTS (SELECT 1 FROM entry_subject x WHERE x.version = v.id AND x.person = $9::uuid AND x.relation = 'about'))`

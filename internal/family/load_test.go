@@ -52,9 +52,9 @@ func TestFactsOfASmallFamily(t *testing.T) {
 			t.Errorf("involvement with %v: mine %v, by name %v", i.Person, i.Mine, i.ByName)
 		}
 	}
-	check(t, "told", []ToldFacts{{Person: mum, Agency: "CSC", Agreed: "withdrawn", Told: "told"}}, got.Told)
+	check(t, "told", []ToldFacts{{Person: mum, Agency: "CSC", Agreed: "withdrawn", Told: "told", At: date("2026-02-01")}}, got.Told)
 	check(t, "protected", []ProtectionFacts{{Person: mum, Since: *date("2026-03-01")}}, got.Protected)
-	check(t, "grants", []GrantFacts{{ID: grant, Person: mum, Section: "protected-address", Level: "full"}}, got.Grants)
+	check(t, "grants", []GrantFacts{{ID: grant, Person: mum, Section: "protected-address", Level: "full", Giver: "CSC", GiverKind: "CSC"}}, got.Grants)
 	check(t, "agreements", []AgreementFacts{{ID: "isa", From: *date("2026-01-01"), Review: *date("2027-01-01"), End: *date("2028-01-01"),
 		Parties: map[string]string{"MH": "signed", "CSC": "suspended"}}}, got.Agreements)
 	check(t, "entries", []EntryFacts{{Entry: entry, Version: 1, VersionID: version, Section: "police-events", Schema: "police-events/1", Owner: "POL", SuppliedBy: "POL",

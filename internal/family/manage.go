@@ -321,3 +321,17 @@ SELECT m.family, m.person, m.confirmed_by IS NOT NULL OR m.ended_why IS NOT NULL
 	}
 	return family, person, nil
 }
+
+// InvolvementsOf lists an agency's live involvements with some people.
+func InvolvementsOf(ctx context.Context, db *pgxpool.Pool, agency string, people []uuid.UUID, now time.Time, limit int) ([]Work, error) {
+	rows, _ := db.Query(ctx, `
+SELECT i.id, i.person, i.worker, coalesce(w.name, ''), coalesce(i.team, ''), i.role, i.source, i.reason, i.valid_from, i.valid_until
+  FROM involvement i LEFT JOIN worker w ON w.id = i.worker
+ WHERE i.agency = $1 AND i.person = ANY ($2) AND (i.valid_until IS NULL OR i.valid_until > $3)
+ ORDER BY i.valid_from, i.id LIMIT $4`, agency, people, now, limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Work])
+	if err != nil {
+		return nil, fmt.Errorf("list involvements: %w", postgres.Redact(err))
+	}
+	return list, nil
+}

@@ -84,10 +84,14 @@ func numberOf(s string) string { return strings.ToUpper(betweenDigits.ReplaceAll
 // part of a latest version, and go with it.
 func keepKeys(ctx context.Context, tx pgx.Tx, part int64, section string, content map[string]any) error {
 	names, codes := SearchKeys(section, content)
-	if len(names)+len(codes) == 0 {
+	guarded := GuardedCodes(section, content)
+	if len(names)+len(codes)+len(guarded) == 0 {
 		return nil
 	}
 	b := &pgx.Batch{}
+	for _, value := range guarded {
+		b.Queue(`INSERT INTO guarded_code (part, value) VALUES ($1, $2)`, part, value)
+	}
 	for _, k := range names {
 		b.Queue(`INSERT INTO search_name (part, fields, given, family) VALUES ($1, $2, $3, $4)`, part, k.Fields, k.Given, k.Family)
 	}

@@ -28,6 +28,7 @@ type Session struct {
 	Begun     time.Time
 	Idle      time.Time // ends then unless something is done before
 	Ends      time.Time // ends then in any case
+	Covered   string    // where the worker was when they covered the screen; empty: not covered
 }
 
 // String names nobody.
@@ -94,10 +95,11 @@ func (s *SignIn) Session(ctx context.Context, token string) (Session, error) {
 	var p Principal
 	var claims []byte
 	var begun, seen, ends time.Time
+	var covered string
 	err := s.Pool.QueryRow(ctx, `
-		SELECT issuer, subject, client, acr, claims, created_at, seen_at, ends_at
+		SELECT issuer, subject, client, acr, claims, created_at, seen_at, ends_at, coalesce(covered_back, '')
 		  FROM web_session WHERE token_hash = $1 AND partnership = $2`, hashOf(token), s.Verifier.directory.partnership).
-		Scan(&p.Issuer, &p.Subject, &p.Client, &p.ACR, &claims, &begun, &seen, &ends)
+		Scan(&p.Issuer, &p.Subject, &p.Client, &p.ACR, &claims, &begun, &seen, &ends, &covered)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Session{}, ErrNoSession
 	}
@@ -124,7 +126,7 @@ func (s *SignIn) Session(ctx context.Context, token string) (Session, error) {
 		}
 		seen = now
 	}
-	out := Session{Principal: p, Begun: begun, Idle: seen.Add(s.config.Idle), Ends: ends}
+	out := Session{Principal: p, Begun: begun, Idle: seen.Add(s.config.Idle), Ends: ends, Covered: covered}
 	if out.Idle.After(ends) {
 		out.Idle = ends
 	}
