@@ -164,7 +164,13 @@ func (a *Active) Digest() Digest { return a.version.Digest }
 // deadline, an error or a panic of the engine, an answer that is not
 // understood) gives a decision that shows nothing, with RefusalError, beside
 // the error.
-func (a *Active) Decide(ctx context.Context, in Input) (d Decision, err error) {
+func (a *Active) Decide(ctx context.Context, in Input) (Decision, error) {
+	return a.DecideRecorded(ctx, in, nil)
+}
+
+// DecideRecorded is Decide for a caller who has the input's JSON at hand, as the
+// log will hold it: kept decisions are found by it. nil = it is written here.
+func (a *Active) DecideRecorded(ctx context.Context, in Input, recorded []byte) (d Decision, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d, err = Decision{Refusal: RefusalError}, fmt.Errorf("policy evaluation panicked: %v", cause)
@@ -175,7 +181,9 @@ func (a *Active) Decide(ctx context.Context, in Input) (d Decision, err error) {
 	}
 	var key [sha256.Size]byte
 	if a.kept != nil {
-		if key, err = a.key(in); err != nil {
+		if recorded != nil {
+			key = a.keyOf(recorded)
+		} else if key, err = a.key(in); err != nil {
 			return Decision{Refusal: RefusalError}, err
 		}
 		if kept, ok := a.kept.Get(key); ok {
@@ -223,8 +231,12 @@ func (a *Active) key(in Input) ([sha256.Size]byte, error) {
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("encode policy input: %w", err)
 	}
+	return a.keyOf(canonical), nil
+}
+
+func (a *Active) keyOf(canonical []byte) [sha256.Size]byte {
 	sum := sha256.New()
 	sum.Write(a.version.Digest[:])
 	sum.Write(canonical)
-	return [sha256.Size]byte(sum.Sum(nil)), nil
+	return [sha256.Size]byte(sum.Sum(nil))
 }

@@ -91,8 +91,14 @@ func TestKeptDecisionsAreKeyedByEverything(t *testing.T) {
 		"party":     func(in *Input) { in.Parties["SM"] = Party{} },
 		"person":    func(in *Input) { in.People["dad"] = Person{Restricted: true} },
 		"grant":     func(in *Input) { in.Grants = []Grant{{ID: "g", Section: "third-party", Person: "kim", Level: "full"}} },
-		"tuple":     func(in *Input) { in.Tuples[1].Sensitivity = 4 },
-		"order":     func(in *Input) { in.Tuples[0], in.Tuples[5] = in.Tuples[5], in.Tuples[0] },
+		"giver": func(in *Input) {
+			in.Grants = []Grant{{ID: "g", Section: "third-party", Person: "kim", Level: "full", Giver: "MH", GiverKind: "MH"}}
+		},
+		"giver's kind": func(in *Input) {
+			in.Grants = []Grant{{ID: "g", Section: "third-party", Person: "kim", Level: "full", Giver: "MH", GiverKind: "SM"}}
+		},
+		"tuple": func(in *Input) { in.Tuples[1].Sensitivity = 4 },
+		"order": func(in *Input) { in.Tuples[0], in.Tuples[5] = in.Tuples[5], in.Tuples[0] },
 	}
 	keys := map[string]string{}
 	for round := range 2 { // the second round is answered from what was kept

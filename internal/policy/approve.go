@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"kith/internal/agreement"
 	"kith/internal/audit"
 	"kith/internal/identity"
 	"kith/internal/postgres"
@@ -47,6 +46,7 @@ type Submission struct {
 	Approvals    []Approval    `json:"approvals"`
 	Advice       []Advice      `json:"advice"`
 	Report       *ChangeReport `json:"report,omitempty"`
+	Effect       *Effect       `json:"effect,omitempty"` // the rest of the report, which comes after it
 }
 
 // Approval of one officer.
@@ -131,11 +131,15 @@ func (o *Office) Changes(ctx context.Context, p identity.Principal, id uuid.UUID
 	if err != nil {
 		return ChangeReport{}, err
 	}
-	r, _, err := o.compareWithActive(ctx, b, d.Agency)
+	space, err := o.space(ctx)
+	if err != nil {
+		return ChangeReport{}, err
+	}
+	r, _, err := o.compareWithActive(ctx, b, d.Agency, space)
 	return r, err
 }
 
-func (o *Office) compareWithActive(ctx context.Context, after Bundle, author string) (ChangeReport, Digest, error) {
+func (o *Office) compareWithActive(ctx context.Context, after Bundle, author string, s Space) (ChangeReport, Digest, error) {
 	head, err := Head(ctx, o.Pool, o.Partnership)
 	if err != nil {
 		return ChangeReport{}, Digest{}, err
@@ -144,11 +148,7 @@ func (o *Office) compareWithActive(ctx context.Context, after Bundle, author str
 	if err != nil {
 		return ChangeReport{}, Digest{}, err
 	}
-	space, err := o.space(ctx)
-	if err != nil {
-		return ChangeReport{}, Digest{}, err
-	}
-	r, err := o.Sandbox.Compare(ctx, before, after, author, space)
+	r, err := o.Sandbox.Compare(ctx, before, after, author, s)
 	return r, head, err
 }
 
@@ -160,7 +160,7 @@ func (o *Office) space(ctx context.Context) (Space, error) {
 	if _, err := pgx.ForEachRow(rows, []any{&code, &kind}, func() error { s.Agencies[code] = kind; return nil }); err != nil {
 		return s, fmt.Errorf("list agencies: %w", postgres.Redact(err))
 	}
-	rows, _ = o.Pool.Query(ctx, `SELECT DISTINCT v.section, e.owner FROM entry_version v JOIN entry e ON e.id = v.entry WHERE v.latest ORDER BY 1, 2`)
+	rows, _ = o.Pool.Query(ctx, `SELECT section, owner FROM contributors() ORDER BY 1, 2`)
 	if _, err := pgx.ForEachRow(rows, []any{&code, &kind}, func() error { s.Entries[code] = append(s.Entries[code], kind); return nil }); err != nil {
 		return s, fmt.Errorf("list contributors: %w", postgres.Redact(err))
 	}
@@ -218,7 +218,11 @@ func (o *Office) propose(ctx context.Context, p identity.Principal, request stri
 	if x.why = strings.TrimSpace(x.why); x.why == "" || len(x.why) > 2000 {
 		return Submission{}, "", &DraftError{Text: "say why, in at most 2 000 characters"}
 	}
-	report, head, err := o.compareWithActive(ctx, x.bundle, x.agency)
+	space, err := o.space(ctx)
+	if err != nil {
+		return Submission{}, "", err
+	}
+	report, head, err := o.compareWithActive(ctx, x.bundle, x.agency, space)
 	if err != nil {
 		return Submission{}, "", err
 	}
@@ -274,10 +278,13 @@ func (o *Office) propose(ctx context.Context, p identity.Principal, request stri
 				return fmt.Errorf("submit: need of %s: %w", n.Agency, err)
 			}
 		}
-		return nil
+		return o.await(ctx, tx, id, &report, space)
 	})
 	if err != nil {
 		return Submission{}, "", err
+	}
+	if o.Submitted != nil {
+		o.Submitted()
 	}
 	s, err := o.Submission(ctx, p, id)
 	return s, receipt, err
@@ -345,6 +352,9 @@ func (o *Office) Submission(ctx context.Context, p identity.Principal, id uuid.U
 	}
 	if err := json.Unmarshal(report, &s.Report); err != nil {
 		return s, fmt.Errorf("read report of submission %s: %w", id, err)
+	}
+	if s.Effect, err = o.effect(ctx, id); err != nil {
+		return s, err
 	}
 	rows, _ := o.Pool.Query(ctx, `SELECT agency, name, why, given_at FROM policy_approval WHERE submission = $1 ORDER BY given_at`, id)
 	if s.Approvals, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Approval]); err != nil {
@@ -424,57 +434,6 @@ func (o *Office) Advise(ctx context.Context, p identity.Principal, request strin
 		_, err := tx.Exec(ctx, `INSERT INTO policy_advice (id, submission, agency, worker, name, advice) VALUES ($1, $2, $3, $4, $5, $6)`, own, id, p.Agency, p.Worker, p.WorkerName, advice)
 		return err
 	})
-}
-
-// Activate makes a submission's version the active one, if all that it needs
-// still holds at that moment. Every replica decides by it from its next read
-// on, since each read asserts the active version. Errors: *Blocked.
-func (o *Office) Activate(ctx context.Context, p identity.Principal, request string, id uuid.UUID) (Submission, string, error) {
-	if err := may(p, RoleAuthor, RoleApprover); err != nil {
-		return Submission{}, "", err
-	}
-	s, err := o.Submission(ctx, p, id)
-	if err != nil {
-		return Submission{}, "", err
-	}
-	b, err := o.bundle(ctx, s.Digest)
-	if err != nil {
-		return Submission{}, "", err
-	}
-	active, err := Activate(b, Options{})
-	if err != nil { // what does not compile here must not become what reads are decided by
-		return Submission{}, "", fmt.Errorf("compile policy version %s: %w", s.Digest, err)
-	}
-	e := o.event(p, request, "activated", s.Why, map[string]string{"submission": id.String(), "digest": s.Digest.String(), "compared_with": s.ComparedWith.String()})
-	receipt, err := o.step(ctx, e, func(tx pgx.Tx, _ *audit.Event) error {
-		var said string
-		if err := tx.QueryRow(ctx, `SELECT activate_policy($1, $2)`, id, p.Worker).Scan(&said); err != nil {
-			return fmt.Errorf("activate: %w", err)
-		}
-		if said != "done" {
-			code, missing, _ := strings.Cut(said, " ")
-			no := &Blocked{Code: code}
-			if code == "policy-approval-missing" {
-				no.Missing = strings.Split(missing, " ")
-			}
-			return no
-		}
-		for _, text := range active.Version().Agreements {
-			if err := agreement.Enter(ctx, tx, o.Partnership, text); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	var no *Blocked
-	if errors.As(err, &no) {
-		return Submission{}, "", errors.Join(err, o.denied(ctx, e, no.Code))
-	}
-	if err != nil {
-		return Submission{}, "", err
-	}
-	s, err = o.Submission(ctx, p, id)
-	return s, receipt, err
 }
 
 // Withdraw takes a submission back. Only its authors may.

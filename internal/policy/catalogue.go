@@ -97,6 +97,18 @@ func (s Section) names(match func(Field) bool) []string {
 	return names
 }
 
+// hostKind hosts the hub: children's social care. What no kind owns is its
+// information, beside that of each agency that has entries there.
+const hostKind = "CSC"
+
+// OwningKinds are the kinds of agency whose information a section is.
+func (s Section) OwningKinds() []string {
+	if len(s.Owners) == 0 {
+		return []string{hostKind}
+	}
+	return s.Owners
+}
+
 // Relationships that a purpose may ask for.
 const (
 	ByInvolvement = "involvement"

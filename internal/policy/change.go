@@ -64,6 +64,8 @@ type Tests struct {
 	Questions int       `json:"questions"`
 	RegoTests int       `json:"rego_tests"`
 	Failures  []Failure `json:"failures"`
+	// Coverage of the local rules by their tests.
+	Coverage []FileCoverage `json:"coverage,omitempty"`
 }
 
 // Compare makes the change report of a version against the one that it would
@@ -84,10 +86,12 @@ func Compare(ctx context.Context, before, after Bundle, author string, s Space) 
 	if r.refuse(old.version, fresh.version); len(r.Refused) > 0 {
 		return r, nil // nobody can approve it: there is nothing to weigh
 	}
+	walking := time.Now()
 	found, w, err := compare(ctx, old, fresh, s)
 	if err != nil {
 		return ChangeReport{}, err
 	}
+	w.Took = time.Since(walking).Round(time.Millisecond).String()
 	r.Walked = w
 	r.Changes = append(r.Changes, changesOf(found, old.version, fresh.version, s)...)
 	// What the author wrote comes before what follows from it, such as that an
@@ -96,8 +100,8 @@ func Compare(ctx context.Context, before, after Bundle, author string, s Space) 
 		return cmp.Compare(r.consequence(a), r.consequence(b))
 	})
 	r.judge(before, after, old.version, fresh.version, author, s)
-	for i, b := range []Bundle{before, after} {
-		if r.Tests[i], err = testBundle(ctx, b); err != nil {
+	for i, b := range []Bundle{before, after} { // spaceDeadline is that of tests
+		if r.Tests[i], err = testBundle(ctx, b, []*Active{old, fresh}[i]); err != nil {
 			return ChangeReport{}, err
 		}
 	}
@@ -263,12 +267,8 @@ func (g *gathering) change(before, after *Version, s Space) Change {
 
 // testBundle runs a version's stories and the tests of its local rules, with
 // the kernel that it brings. The kernel's own tests ran when it was built.
-func testBundle(ctx context.Context, b Bundle) (Tests, error) {
+func testBundle(ctx context.Context, b Bundle, active *Active) (Tests, error) {
 	t := Tests{Failures: []Failure{}}
-	active, err := Activate(b, Options{Deadline: testDeadline})
-	if err != nil {
-		return t, err
-	}
 	files, err := b.FS()
 	if err != nil {
 		return t, err
@@ -286,10 +286,10 @@ func testBundle(ctx context.Context, b Bundle) (Tests, error) {
 			local[kernelFolder+name] = text
 		}
 		var report Report
-		if err := report.rego(ctx, local, active.store, false); err != nil {
+		if err := report.rego(ctx, local, active.store, true); err != nil {
 			return t, err
 		}
-		t.RegoTests = report.RegoTests
+		t.RegoTests, t.Coverage = report.RegoTests, report.Local
 		t.Failures = append(t.Failures, report.Failures...)
 	}
 	for _, s := range stories {

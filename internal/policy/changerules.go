@@ -95,10 +95,7 @@ func ownersOf(s Space, old, fresh *Version, section string) map[string]bool {
 		if !ok {
 			continue
 		}
-		kinds := x.Owners
-		if len(kinds) == 0 {
-			kinds = []string{"CSC"}
-		}
+		kinds := x.OwningKinds()
 		for agency, kind := range s.Agencies {
 			if slices.Contains(kinds, kind) {
 				out[agency] = true

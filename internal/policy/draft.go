@@ -40,6 +40,9 @@ type Office struct {
 	Partnership string
 	Now         func() time.Time
 	Random      io.Reader
+	// Submitted is called when there is a report to compute; nil is fine, since
+	// whoever computes them looks now and then.
+	Submitted func()
 }
 
 // Errors of the office, beside *DraftError and those of the sandbox.

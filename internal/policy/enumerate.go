@@ -43,8 +43,9 @@ type difference struct {
 
 // walked counts what a comparison looked at.
 type walked struct {
-	Inputs    int `json:"inputs"`    // questions put to each version
-	Decisions int `json:"decisions"` // answers compared
+	Inputs    int    `json:"inputs"`    // questions put to each version
+	Decisions int    `json:"decisions"` // answers compared
+	Took      string `json:"took"`
 }
 
 // spaceDeadline bounds one evaluation of a comparison: as for tests.
@@ -508,7 +509,7 @@ func gains(before, after Entry) bool {
 	if after.Level == Hidden {
 		return false
 	}
-	if after.Level > before.Level || after.Named && !before.Named {
+	if after.Level > before.Level || after.Named && !before.Named && before.Level <= Existence { // above, the owner is told anyway
 		return true
 	}
 	if after.Level < before.Level {

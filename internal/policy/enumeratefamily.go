@@ -58,7 +58,10 @@ func (c *comparison) situations(agency, kind, purpose string) []situation {
 	add(!emergency && len(grantable) > 0, "named grant", func(q *question) {
 		for _, section := range grantable {
 			for _, name := range []string{spaceChild, spaceAdult} {
-				q.grants = append(q.grants, Grant{ID: section + "/" + name, Section: section, Person: name, Level: "full"})
+				for _, giver := range c.givers(section, agency) {
+					q.grants = append(q.grants, Grant{ID: section + "/" + name + "/" + giver, Section: section, Person: name, Level: "full",
+						Giver: giver, GiverKind: c.space.Agencies[giver]})
+				}
 			}
 		}
 	})
@@ -89,6 +92,27 @@ func (c *comparison) situations(agency, kind, purpose string) []situation {
 		q.people[spaceChild] = withPerson(q.people[spaceChild], func(p *Person) { p.Unborn, p.Told = true, false })
 	})
 	return all
+}
+
+// givers lists who has a say over what is asked of a section: the owners of its
+// entries, and one agency of each kind that owns the section.
+func (c *comparison) givers(section, receiver string) []string {
+	found := map[string]bool{}
+	for _, p := range c.points {
+		if p.tuple.Section == section {
+			found[c.owned(p, receiver).tuple.Owner] = true
+		}
+	}
+	for _, v := range c.versions() {
+		s, _ := v.Section(section)
+		for _, kind := range s.OwningKinds() {
+			at := slices.IndexFunc(c.agencies, func(agency string) bool { return c.space.Agencies[agency] == kind })
+			if at >= 0 {
+				found[c.agencies[at]] = true
+			}
+		}
+	}
+	return sortedKeys(found)
 }
 
 // changedRows lists the sections whose rows differ for a receiver.

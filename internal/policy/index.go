@@ -21,6 +21,7 @@ func compiled(v *Version) document {
 		"kinds":    x.kinds(),
 		"roles":    x.roles(),
 		"sections": x.sections(),
+		"owning":   x.owning(),
 		"clinical": x.marked(func(s Section) bool { return s.Adult }),
 		"walled":   x.marked(func(s Section) bool { return s.Walled }),
 		"places":   x.fields(func(f Field) bool { return f.Place }),
@@ -102,6 +103,17 @@ func (x *indexer) sections() document {
 	out := document{}
 	for _, s := range x.v.Sections {
 		out[s.Code] = document{"sensitivity": s.Sensitivity, "narrative": s.Narrative, "schema": s.Schema}
+	}
+	return out
+}
+
+// owning says whose information each section is, for what a grant may open.
+// "shared": no kind owns it, so each agency that has entries there has a say
+// over those, and the host over all (design.md §4).
+func (x *indexer) owning() document {
+	out := document{}
+	for _, s := range x.v.Sections {
+		out[s.Code] = document{"kinds": set(s.OwningKinds()), "shared": len(s.Owners) == 0}
 	}
 	return out
 }

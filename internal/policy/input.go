@@ -107,6 +107,8 @@ type Grant struct {
 	Section    string `json:"section,omitempty"` // "" only for break-glass
 	Person     string `json:"person"`            // local name
 	Level      string `json:"level"`
+	Giver      string `json:"giver,omitempty"`      // code of the agency that gave it, and its kind:
+	GiverKind  string `json:"giver_kind,omitempty"` // it opens what that agency has a say over
 	BreakGlass bool   `json:"break_glass,omitempty"`
 	Approved   bool   `json:"approved,omitempty"` // second approval (break-glass on a G cell)
 }

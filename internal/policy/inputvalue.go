@@ -90,7 +90,7 @@ func newNames() *names {
 		"purpose", "children", "reason", "from", "review", "end", "until",
 		"child", "unborn", "told", "ours", "mine", "allocated", "declared", "open", "rating",
 		"restricted", "protected", "agreed", "harmed_by", "near", "parents",
-		"id", "section", "person", "level", "break_glass", "approved",
+		"id", "section", "person", "level", "giver", "giver_kind", "break_glass", "approved",
 		"owner", "sensitivity", "source", "handling", "existence", "about", "mentions", "narrative",
 		"tagged", "contains", "flags", "full", "summary", "schema", "fields",
 	} {
@@ -254,11 +254,13 @@ func (n *names) person(p Person) *ast.Term {
 }
 
 func (n *names) grant(g Grant) *ast.Term {
-	o := n.object(6)
+	o := n.object(8)
 	o.text("id", g.ID)
 	o.textIf("section", g.Section)
 	o.text("person", g.Person)
 	o.text("level", g.Level)
+	o.textIf("giver", g.Giver)
+	o.textIf("giver_kind", g.GiverKind)
 	o.flagIf("break_glass", g.BreakGlass)
 	o.flagIf("approved", g.Approved)
 	return o.term()

@@ -3,11 +3,14 @@ package policy
 import (
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/format"
+	"go.yaml.in/yaml/v3"
 )
 
 // Lint names what is wrong or suspicious in a version's files: what does not
@@ -30,10 +33,60 @@ func Lint(fsys fs.FS) ([]string, error) {
 	for _, file := range sortedKeys(local) {
 		found = append(found, lintModule(localFolder+file, local[file])...)
 	}
+	found = append(found, lintLocal(local)...)
 	if _, err := loadStories(fsys); err != nil {
 		found = append(found, problemLines(err)...)
 	}
 	return append(found, lintVersion(version)...), nil
+}
+
+// LintFile checks one file while it is typed: the form of a local rule, and of
+// anything else whether it is well-formed. It evaluates nothing and knows
+// nothing of the other files.
+func LintFile(file, text string) []string {
+	if len(text) > maxFileBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return []string{file + ": a file is plain UTF-8 text of at most 256 KiB"}
+	}
+	switch path.Ext(file) {
+	case ".rego":
+		return slices.Concat(lintModule(file, text), gated(file, text))
+	case ".yaml":
+		var root yaml.Node
+		if err := yaml.Unmarshal([]byte(text), &root); err != nil {
+			return []string{file + ": " + strings.TrimPrefix(err.Error(), "yaml: ")}
+		}
+	}
+	return nil
+}
+
+// gated tells where a module leaves what a local rule may read.
+func gated(file, text string) []string {
+	if isTest(file) {
+		return nil // lintModule has
+	}
+	module, err := parseModule(file, text)
+	if err != nil {
+		return nil // lintModule has said so
+	}
+	if err := gateLocal(file, module); err != nil {
+		return problemLines(err)
+	}
+	return nil
+}
+
+// Format writes a local rule as opa fmt does; text that does not parse stays.
+func Format(file, text string) string {
+	if path.Ext(file) != ".rego" {
+		return text
+	}
+	if _, err := parseModule(file, text); err != nil {
+		return text
+	}
+	formatted, err := format.SourceWithOpts(file, []byte(text), format.Opts{RegoVersion: ast.RegoV1})
+	if err != nil {
+		return text
+	}
+	return string(formatted)
 }
 
 // problemLines gives the lines of an error that reports several things together.

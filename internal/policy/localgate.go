@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -43,6 +44,9 @@ func gateLocal(file string, module *ast.Module) error {
 			g.refuse(rule.Location, "default %s: a local rule has no default, what it does not say changes nothing", rule.Head.Ref())
 		}
 	}
+	for _, rule := range module.Rules {
+		g.lowers(rule)
+	}
 	for _, note := range module.Annotations {
 		if len(note.Schemas) > 0 {
 			g.refuse(note.Location, "schema annotations are not allowed")
@@ -52,6 +56,26 @@ func gateLocal(file string, module *ast.Module) error {
 		ast.NewGenericVisitor(g.visit).Walk(rule)
 	}
 	return errors.Join(g.problems...)
+}
+
+// lowers refuses a lowering to full or to what is no level: the kernel would
+// change nothing, or hide, and its author would never know.
+func (g *gate) lowers(rule *ast.Rule) {
+	if g.test || rule.Head.Key == nil || ruleName(rule) != "lower" {
+		return
+	}
+	entry, ok := rule.Head.Key.Value.(ast.Object)
+	if !ok {
+		return
+	}
+	level := entry.Get(ast.StringTerm("level"))
+	if level == nil {
+		g.refuse(rule.Location, `lower: {"entry": index, "level": level} is what the kernel reads`)
+		return
+	}
+	if name, ok := level.Value.(ast.String); ok && !slices.Contains([]string{Hidden.String(), Existence.String(), Summary.String()}, string(name)) {
+		g.refuse(level.Location, "lower to %q: a local rule can only narrow, to summary, existence or hidden", string(name))
+	}
 }
 
 type gate struct {

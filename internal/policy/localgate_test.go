@@ -150,13 +150,15 @@ func TestLocalRulesOnlyNarrow(t *testing.T) {
 		rule   string
 		denied bool
 	}{
-		"everything full": {rule: `lower contains {"entry": i, "level": "full"} if some i, _ in input.tuples`},
+		"everything full":     {rule: `lower contains {"entry": i, "level": "full"} if some i, _ in input.tuples`, denied: true},
+		"full, looked up":     {rule: `lower contains {"entry": i, "level": ["full"][0]} if some i, _ in input.tuples`},
+		"no level, looked up": {rule: `lower contains {"entry": i, "level": ["most"][0]} if some i, _ in input.tuples`},
 		"mental health hidden": {rule: `lower contains {"entry": i, "level": "hidden"} if {
 	some i, t in input.tuples
 	startswith(t.section, "mh-")
 }`},
 		"labels":         {rule: `label contains {"entry": i, "label": "onward"} if some i, _ in input.tuples`},
-		"unknown level":  {rule: `lower contains {"entry": i, "level": "most"} if some i, _ in input.tuples`},
+		"unknown level":  {rule: `lower contains {"entry": i, "level": "most"} if some i, _ in input.tuples`, denied: true},
 		"unknown label":  {rule: `label contains {"entry": i, "label": "secret"} if some i, _ in input.tuples`, denied: true},
 		"unknown mask":   {rule: `mask contains {"entry": i, "field": "no_such_field"} if some i, _ in input.tuples`, denied: true},
 		"no such entry":  {rule: `lower contains {"entry": 4000, "level": "hidden"}`, denied: true},

@@ -60,7 +60,9 @@ func (d dice) input() Input {
 		in.People[name] = d.person(name, names)
 	}
 	if d.often(40) {
-		in.Grants = append(in.Grants, Grant{ID: "g1", Person: pick(d, names), Section: pick(d, d.v.Sections).Code, Level: pick(d, []string{"existence", "summary", "full"})})
+		giver := pick(d, d.v.Kinds).Code
+		in.Grants = append(in.Grants, Grant{ID: "g1", Person: pick(d, names), Section: pick(d, d.v.Sections).Code, Level: pick(d, []string{"existence", "summary", "full"}),
+			Giver: giver, GiverKind: giver})
 	}
 	if d.often(40) {
 		in.Grants = append(in.Grants, Grant{ID: "g2", Person: pick(d, names), Level: "full", BreakGlass: true, Approved: d.often(50)})
@@ -184,6 +186,8 @@ func TestDecisionNeverExceedsTheMatrix(t *testing.T) {
 				t.Errorf("entry %d: %s at %s to %s exceeds the matrix", i, tuple.Section, e.Level, in.Caller.Kind)
 			case e.Grant != "" && !slices.ContainsFunc(in.Grants, func(g Grant) bool { return g.ID == e.Grant }):
 				t.Errorf("entry %d: no grant %q", i, e.Grant)
+			case e.Grant != "" && !mayHaveGiven(in.Grants, e.Grant, tuple.Owner, s):
+				t.Errorf("entry %d: %s of %s, opened by a grant of neither its owner nor, where no kind owns it, the host", i, tuple.Section, tuple.Owner)
 			case len(e.Clauses) != 1:
 				t.Errorf("entry %d: clauses %v", i, e.Clauses)
 			}
@@ -193,6 +197,14 @@ func TestDecisionNeverExceedsTheMatrix(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// mayHaveGiven tells whether a grant's giver has a say over an owner's entries
+// of a section.
+func mayHaveGiven(grants []Grant, id, owner string, s Section) bool {
+	return slices.ContainsFunc(grants, func(g Grant) bool {
+		return g.ID == id && (g.BreakGlass || g.Giver == owner || len(s.Owners) == 0 && g.GiverKind == hostKind)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
@@ -31,6 +32,15 @@ type Report struct {
 	KernelCoverage float64
 	// NotCovered names the kernel's lines that no test runs, as file:row.
 	NotCovered []string
+	// Local tells of each local rule's module how much of it the tests run.
+	Local []FileCoverage
+}
+
+// FileCoverage is how much of a module its tests run.
+type FileCoverage struct {
+	File       string  `json:"file"`
+	Percent    float64 `json:"percent"`
+	NotCovered []int   `json:"not_covered"` // lines
 }
 
 // Passed tells whether everything came out as told. A version without a story
@@ -142,8 +152,13 @@ func (r *Report) rego(ctx context.Context, files map[string]string, store storag
 	report := coverage.Report(rules)
 	r.KernelCoverage = report.Coverage
 	for _, name := range sortedKeys(report.Files) {
+		found := FileCoverage{File: name, Percent: report.Files[name].Coverage, NotCovered: []int{}}
 		for _, lines := range report.Files[name].NotCovered {
 			r.NotCovered = append(r.NotCovered, fmt.Sprintf("%s:%d", name, lines.Start.Row))
+			found.NotCovered = append(found.NotCovered, lines.Start.Row)
+		}
+		if strings.HasPrefix(name, localFolder) {
+			r.Local = append(r.Local, found)
 		}
 	}
 	return nil

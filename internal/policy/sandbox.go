@@ -45,12 +45,15 @@ type job struct {
 	After  Bundle  `json:"after"`
 	Author string  `json:"author,omitempty"`
 	Space  Space   `json:"space"`
+	Try    *trial  `json:"try,omitempty"`  // put questions to both, in place of a comparison
+	Play   bool    `json:"play,omitempty"` // recorded questions follow
 }
 
 // verdict is what the child answers.
 type verdict struct {
 	Report *ChangeReport `json:"report,omitempty"`
 	Check  *Checked      `json:"check,omitempty"`
+	Tried  []Tried       `json:"tried,omitempty"`
 	Error  string        `json:"error,omitempty"` // of the draft, in its author's words
 }
 
@@ -104,15 +107,10 @@ func (s Sandbox) run(ctx context.Context, j job) (verdict, error) {
 	if err != nil {
 		return verdict{}, fmt.Errorf("encode the sandbox's work: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
-	cmd.Env = []string{"PATH=", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
-	cmd.Dir = "/"
+	cmd := s.command(ctx)
 	cmd.Stdin = bytes.NewReader(input)
 	out := &bounded{left: sandboxOutput, full: cancel}
 	cmd.Stdout = out
-	cmd.Stderr = &bounded{left: 64 << 10, full: func() {}} // swallowed: it may repeat what the draft says
-	cmd.WaitDelay = 2 * time.Second
-	contain(cmd)
 	err = cmd.Run()
 	if err != nil || out.over {
 		var exit *exec.ExitError
@@ -129,6 +127,17 @@ func (s Sandbox) run(ctx context.Context, j job) (verdict, error) {
 		return verdict{}, &DraftError{Text: v.Error}
 	}
 	return v, nil
+}
+
+// command is the child, before it is given anything to do.
+func (s Sandbox) command(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
+	cmd.Env = []string{"PATH=", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
+	cmd.Dir = "/"
+	cmd.Stderr = &bounded{left: 64 << 10, full: func() {}} // swallowed: it may repeat what the draft says
+	cmd.WaitDelay = 2 * time.Second
+	contain(cmd)
+	return cmd
 }
 
 func sandboxEnd(ctx context.Context, out *bounded, err error) string {
@@ -168,8 +177,15 @@ func SandboxMain(ctx context.Context, in io.Reader, out io.Writer) int {
 		return 3
 	}
 	var j job
-	if err := json.NewDecoder(in).Decode(&j); err != nil {
+	work := json.NewDecoder(in)
+	if err := work.Decode(&j); err != nil {
 		return 3
+	}
+	if j.Play && j.Before != nil {
+		if err := j.play(ctx, work, out); err != nil {
+			return 3
+		}
+		return 0
 	}
 	var v verdict
 	if err := j.do(ctx, &v); err != nil {
@@ -182,6 +198,11 @@ func SandboxMain(ctx context.Context, in io.Reader, out io.Writer) int {
 }
 
 func (j job) do(ctx context.Context, v *verdict) error {
+	if j.Try != nil && j.Before != nil {
+		tried, err := j.Try.put(ctx, *j.Before, j.After)
+		v.Tried = tried
+		return err
+	}
 	if j.Before != nil {
 		report, err := Compare(ctx, *j.Before, j.After, j.Author, j.Space)
 		v.Report = &report
@@ -206,9 +227,10 @@ func checkDraft(ctx context.Context, files fs.FS, b Bundle) (Checked, error) {
 	if c.Problems == nil {
 		c.Problems = []string{}
 	}
-	if _, err := Activate(b, Options{}); err != nil {
+	active, err := Activate(b, Options{Deadline: testDeadline})
+	if err != nil {
 		return c, nil // Lint has said why
 	}
-	c.Tests, err = testBundle(ctx, b)
+	c.Tests, err = testBundle(ctx, b, active)
 	return c, err
 }

@@ -22,6 +22,8 @@ var (
 	ErrNoActive = errors.New("no active policy version; publish one with `kith migrate --policy DIR`")
 	// ErrDamaged: what is stored under a digest does not have that digest.
 	ErrDamaged = errors.New("stored policy version does not match its digest")
+	// ErrBroken: what is stored can be read, and nothing can be decided by it.
+	ErrBroken = errors.New("stored policy version is broken")
 )
 
 // Head reads the digest of the partnership's active version. Errors: ErrNoActive.
@@ -132,14 +134,14 @@ func (v *Versions) load(ctx context.Context, digest Digest) (*Active, error) {
 	}
 	bundle, err := LoadBundle(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("load policy version %s: %w", digest, err)
+		return nil, fmt.Errorf("load policy version %s: %w: %w", digest, ErrBroken, err)
 	}
 	if bundle.Digest() != digest {
-		return nil, fmt.Errorf("load policy version %s: %w", digest, ErrDamaged)
+		return nil, fmt.Errorf("load policy version %s: %w: %w", digest, ErrBroken, ErrDamaged)
 	}
 	active, err := Activate(bundle, v.opts)
 	if err != nil {
-		return nil, fmt.Errorf("compile policy version %s: %w", digest, err)
+		return nil, fmt.Errorf("compile policy version %s: %w: %w", digest, ErrBroken, err)
 	}
 	return active, nil
 }

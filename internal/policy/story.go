@@ -157,6 +157,7 @@ type storyGrant struct {
 	Section    string `yaml:"section"`
 	Person     string `yaml:"person"`
 	Level      string `yaml:"level"`
+	Giver      string `yaml:"giver"` // the agency that gave it
 	BreakGlass bool   `yaml:"break_glass"`
 	Approved   bool   `yaml:"approved"`
 }

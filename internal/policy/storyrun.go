@@ -135,7 +135,11 @@ func (s story) input(v *Version, ask storyAsk) (Input, []string, []string) {
 	}
 	for _, g := range ask.Grants {
 		b.known(in, g.Person)
-		in.Grants = append(in.Grants, Grant(g))
+		grant := Grant{ID: g.ID, Section: g.Section, Person: g.Person, Level: g.Level, Giver: g.Giver, BreakGlass: g.BreakGlass, Approved: g.Approved}
+		if g.Giver != "" {
+			grant.GiverKind = b.kind(g.Giver)
+		}
+		in.Grants = append(in.Grants, grant)
 	}
 	entries := sortedKeys(s.Entries)
 	for _, name := range entries {

@@ -31,7 +31,7 @@ test_emergency_outlives_a_suspended_agreement if {
 }
 
 test_grant_beyond_a_cell_needs_a_clause_of_both if {
-	grant := object.union(nurse_of("mum"), named("mh-risk", "summary"))
+	grant := object.union(nurse_of("mum"), given_by("MH2", "mh-risk", "summary"))
 	level({"owner": "MH2"}, grant) == "hidden"
 	carried := {"purposes": {"CN": {"clause": {"agreement": "isa", "text": "isa cl. 9"}}}}
 	got := answer_under(carried, {"owner": "MH2"}, grant)

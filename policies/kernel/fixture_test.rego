@@ -89,7 +89,13 @@ emergency(approved) := {
 	"grants": [{"id": "g1", "person": "mum", "level": "full", "break_glass": true, "approved": approved}],
 }
 
-named(section, rank) := {"grants": [{"id": "g2", "person": "mum", "section": section, "level": rank}]}
+# A grant by whoever has a say over that part of the record.
+named(section, rank) := given_by(object.get({"mh-risk": "MH", "mh-involvement": "MH", "police-events": "POL"}, section, "CSC"), section, rank)
+
+given_by(giver, section, rank) := {"grants": [{
+	"id": "g2", "person": "mum", "section": section, "level": rank,
+	"giver": giver, "giver_kind": giver,
+}]}
 
 version := {
 	"purposes": {
@@ -127,6 +133,7 @@ version := {
 	"sections": {code: {"sensitivity": object.get(graver, code, 2), "narrative": code == "case-summary", "schema": "s/1"} |
 		some code, _ in matrix
 	},
+	"owning": {code: owned | some code, _ in matrix; owned := object.get(owned_by, code, {"kinds": {"CSC": true}, "shared": true})},
 	"clinical": {"mh-risk": true},
 	"walled": {"usual-address": true, "police-events": true},
 	"places": {"education": ["school"]},
@@ -143,6 +150,14 @@ version := {
 	"own": {"MH": {"mh-risk": true, "mh-involvement": true}},
 	"by_grant": {kind: {"protected-address": true, "court-papers": true, "marac": true} | some kind, _ in by_kind},
 	"masks": {"CSC": {"police-events": ["caller"]}},
+}
+
+owned_by := {
+	"mh-risk": {"kinds": {"MH": true, "MH2": true}, "shared": false},
+	"mh-involvement": {"kinds": {"MH": true, "MH2": true}, "shared": false},
+	"therapy-notes": {"kinds": {"MH": true}, "shared": false},
+	"police-events": {"kinds": {"POL": true}, "shared": false},
+	"marac": {"kinds": {"POL": true}, "shared": false},
 }
 
 all_kinds := {"CSC": true, "MH": true, "MH2": true, "DP": true, "SCH": true, "POL": true, "HUB": true}

@@ -6,23 +6,50 @@ ranks := {"hidden": 0, "existence": 1, "summary": 2, "full": 3}
 
 # METADATA
 # title: Named grants that open a part of the record about one person
-# description: Never where the cell is X; a level that nobody knows opens nothing.
-named_grants(section, person) := [[rank, grant.id] |
+# description: |
+#   Never where the cell is X; a level that nobody knows opens nothing, nor does
+#   a grant by an agency that has no say over what the entry tells.
+named_grants(section, person, t) := [[rank, grant.id] |
 	not never(section)
 	some grant in input.grants
 	not grant.break_glass == true
 	grant.section == section
 	grant.person == person
+	may_give(grant, section, t)
 	rank := ranks[grant.level]
 	rank > 0
 ]
+
+# METADATA
+# title: What a grant's giver has a say over
+# description: |
+#   Its own entries of that part of the record. Of other agencies' entries
+#   children's social care too, where no kind of agency owns that part. Where an
+#   entry only repeats it, the kind whose information that is.
+may_give(grant, section, t) if {
+	grant.giver == t.owner
+	own_word(section, t)
+}
+
+may_give(grant, section, t) if {
+	data.version.owning[section].kinds[grant.giver_kind]
+	others_word(section, t)
+}
+
+own_word(section, t) if section == t.section
+
+own_word(section, _) if data.version.owning[section].shared == true
+
+others_word(section, t) if section != t.section
+
+others_word(section, _) if data.version.owning[section].shared == true
 
 # METADATA
 # title: How far named grants open a part of the record for everyone an entry is about
 granted(section, t) := min(best) if {
 	best := [max(found) |
 		some person in t.about
-		found := named_grants(section, person)
+		found := named_grants(section, person, t)
 		count(found) > 0
 	]
 	count(best) == count(t.about)
@@ -96,9 +123,9 @@ exception_clause(i, t) := array.concat(
 
 # METADATA
 # title: A grant of protected address in full opens where this person can be found
-may_find(person) if {
-	some found in named_grants("protected-address", person)
+may_find(person, t) if {
+	some found in named_grants("protected-address", person, t)
 	found[0] == 3
 }
 
-may_find(person) if emergency("protected-address", {"about": [person], "sensitivity": 3})
+may_find(person, _) if emergency("protected-address", {"about": [person], "sensitivity": 3})

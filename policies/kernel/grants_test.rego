@@ -18,9 +18,42 @@ test_grant_is_for_everyone_it_is_about if {
 	level(both, named("protected-address", "full")) == "hidden"
 	grants := array.concat(
 		named("protected-address", "full").grants,
-		[{"id": "g3", "person": "kim", "section": "protected-address", "level": "summary"}],
+		[{
+			"id": "g3", "person": "kim", "section": "protected-address", "level": "summary",
+			"giver": "CSC", "giver_kind": "CSC",
+		}],
 	)
 	level(both, {"grants": grants}) == "summary"
+}
+
+test_grant_opens_its_givers_own if {
+	closed := with_row("mh-risk", "grant", {})
+	answer_under(closed, {}, given_by("MH", "mh-risk", "full")).level == "full"
+	answer_under(closed, {"owner": "MH2"}, given_by("MH2", "mh-risk", "full")).level == "full"
+	answer_under(closed, {"owner": "MH2"}, given_by("MH", "mh-risk", "full")).level == "hidden"
+	answer_under(closed, {}, given_by("POL", "mh-risk", "full")).level == "hidden"
+	answer_under(closed, {}, given_by("CSC", "mh-risk", "full")).level == "hidden"
+	answer_under(closed, {}, given_by("", "mh-risk", "full")).level == "hidden"
+	answer_under(closed, {"owner": "POL"}, given_by("POL", "mh-risk", "full")).level == "full"
+}
+
+test_grant_of_what_no_kind_owns if {
+	level(shelter, given_by("POL", "protected-address", "full")) == "full"
+	level(shelter, given_by("CSC", "protected-address", "full")) == "full"
+	level(shelter, given_by("MH", "protected-address", "full")) == "hidden"
+	level(object.union(shelter, {"owner": "MH"}), given_by("MH", "protected-address", "full")) == "full"
+}
+
+# The summary is the police's; what it repeats is not theirs to open.
+test_grant_of_what_a_text_repeats if {
+	closed := with_row("mh-risk", "grant", {})
+	text := {"section": "case-summary", "owner": "POL", "tagged": true, "contains": ["mh-risk"]}
+	answer_under(closed, text, {}).level == "hidden"
+	answer_under(closed, text, given_by("POL", "mh-risk", "full")).level == "hidden"
+	answer_under(closed, text, given_by("MH", "mh-risk", "full")).level == "full"
+	shared := {"section": "case-summary", "owner": "POL", "tagged": true, "contains": ["protected-address"]}
+	level(shared, given_by("MH", "protected-address", "full")) == "hidden"
+	level(shared, given_by("POL", "protected-address", "full")) == "full"
 }
 
 test_grant_never_opens_x if {

@@ -23,7 +23,7 @@ lowered[i] contains "protected-address" if {
 	some i in touches[section]
 	some person in open[i].about
 	since(open[i], sheltered[person])
-	not may_find(person)
+	not may_find(person, open[i])
 }
 
 # METADATA
@@ -35,7 +35,7 @@ lowered[i] contains "protected-address" if {
 	some person, day in sheltered
 	concerns(open[i], person)
 	since(open[i], day)
-	not may_find(person)
+	not may_find(person, open[i])
 }
 
 tells_places contains i if some i in flagged.places
@@ -52,6 +52,6 @@ masked[i] contains field if {
 	some i, t in open
 	some person in t.about
 	since(t, sheltered[person])
-	not may_find(person)
+	not may_find(person, t)
 	some field in data.version.places[t.section]
 }

@@ -8,7 +8,7 @@ test_text_takes_the_strictest_level if {
 	level(object.union(text, {"contains": ["police-intelligence-c"], "existence": true}), {}) == "existence"
 	level(object.union(text, {"contains": ["therapy-notes"]}), {}) == "hidden"
 	level(object.union(text, {"contains": ["no-such"]}), {}) == "hidden"
-	level(object.union(text, {"contains": ["marac"]}), named("marac", "full")) == "full"
+	level(object.union(text, {"contains": ["marac"]}), given_by("POL", "marac", "full")) == "full"
 	level(object.union(text, {"flags": ["court"]}), {}) == "hidden"
 }
 

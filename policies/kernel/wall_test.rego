@@ -29,7 +29,7 @@ test_allegations_both_ways_wall_both_ways if {
 
 test_kind_whose_wall_nobody_knows_is_walled if {
 	odd := object.union(nurse_of("mum"), {"caller": {"agency": "MH2", "kind": "MH2"}})
-	level({"section": "marac", "owner": "POL"}, object.union(odd, named("marac", "full"))) == "hidden"
+	level({"section": "marac", "owner": "POL"}, object.union(odd, given_by("POL", "marac", "full"))) == "hidden"
 	level({"section": "police-events", "owner": "POL", "about": ["kim"]}, odd) == "full"
 }
 
@@ -47,7 +47,7 @@ test_safety_plan_and_marac_hidden_whoever_they_are_about if {
 	level(plan, nurse_of("mum")) == "summary"
 	level(plan, nurse_of("dad")) == "hidden"
 	level(object.union(plan, {"section": "marac"}), object.union(nurse_of("dad"), {"grants": [{
-		"id": "g", "person": "dad", "section": "marac", "level": "full",
+		"id": "g", "person": "dad", "section": "marac", "level": "full", "giver": "POL", "giver_kind": "POL",
 	}]})) == "hidden"
 }
 
