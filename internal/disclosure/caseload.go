@@ -38,6 +38,7 @@ type Case struct {
 	Children   []CaseChild    // as far as released identity tells
 	Reason     bool           // a reason must be given
 	CoverUntil *time.Time
+	News       CaseNews
 }
 
 // CaseChild is a child of a case.
@@ -86,8 +87,12 @@ func (d *Door) VersionAt(ctx context.Context, digest policy.Digest) (*policy.Ver
 // would refuse to open is not on the list. It is a search in the log: one row,
 // committed before the first name is read.
 func (d *Door) Caseload(ctx context.Context, p identity.Principal, of uuid.UUID, requestID string) (Caseload, error) {
+	return d.caseloadOf(ctx, p, of, nil, requestID)
+}
+
+func (d *Door) caseloadOf(ctx context.Context, p identity.Principal, of uuid.UUID, since map[uuid.UUID]Seen, requestID string) (Caseload, error) {
 	for range attempts {
-		list, err := d.caseload(ctx, p, of, requestID)
+		list, err := d.caseload(ctx, p, of, since, requestID)
 		if !errors.Is(err, audit.ErrStale) {
 			return list, err
 		}
@@ -100,13 +105,15 @@ type opening struct {
 	of       family.Case
 	purpose  policy.Purpose
 	facts    family.Facts
+	by       policy.Digest // of the version that decided
 	q        question
 	decision policy.Decision
 	reason   bool // it opens only with a reason
+	since    map[uuid.UUID]Seen
 	released []shown
 }
 
-func (d *Door) caseload(ctx context.Context, p identity.Principal, of uuid.UUID, requestID string) (Caseload, error) {
+func (d *Door) caseload(ctx context.Context, p identity.Principal, of uuid.UUID, since map[uuid.UUID]Seen, requestID string) (Caseload, error) {
 	now := d.Now()
 	version, err := d.Version(ctx, p.Partnership)
 	if err != nil {
@@ -119,7 +126,7 @@ func (d *Door) caseload(ctx context.Context, p identity.Principal, of uuid.UUID,
 	}
 	more := len(cases) > caseloadMost
 	cases = cases[:min(len(cases), caseloadMost)]
-	open, err := d.openings(ctx, p, purposes, cases, now)
+	open, err := d.openings(ctx, p, purposes, cases, since, now)
 	if err != nil {
 		return Caseload{}, err
 	}
@@ -129,7 +136,7 @@ func (d *Door) caseload(ctx context.Context, p identity.Principal, of uuid.UUID,
 	}
 	out := Caseload{More: more, Receipt: receipt.String()}
 	for i := range open {
-		out.Cases = append(out.Cases, open[i].show(names))
+		out.Cases = append(out.Cases, open[i].show(p, version, names, now))
 	}
 	slices.SortFunc(out.Cases, func(a, b Case) int {
 		return cmp.Or(strings.Compare(a.title(), b.title()), strings.Compare(a.Ref, b.Ref))
@@ -148,7 +155,7 @@ func (c Case) title() string {
 
 // openings decides each case under the purposes that its open work carries,
 // the gravest first, and keeps the first that opens.
-func (d *Door) openings(ctx context.Context, p identity.Principal, purposes []policy.Purpose, cases []family.Case, now time.Time) ([]opening, error) {
+func (d *Door) openings(ctx context.Context, p identity.Principal, purposes []policy.Purpose, cases []family.Case, since map[uuid.UUID]Seen, now time.Time) ([]opening, error) {
 	found := make([]*opening, len(cases))
 	errs := make([]error, len(cases))
 	var wait sync.WaitGroup
@@ -157,7 +164,7 @@ func (d *Door) openings(ctx context.Context, p identity.Principal, purposes []po
 		wait.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			found[i], errs[i] = d.opening(ctx, p, purposes, cases[i], now)
+			found[i], errs[i] = d.opening(ctx, p, purposes, cases[i], since, now)
 		})
 	}
 	wait.Wait()
@@ -173,10 +180,10 @@ func (d *Door) openings(ctx context.Context, p identity.Principal, purposes []po
 	return open, nil
 }
 
-func (d *Door) opening(ctx context.Context, p identity.Principal, purposes []policy.Purpose, c family.Case, now time.Time) (*opening, error) {
+func (d *Door) opening(ctx context.Context, p identity.Principal, purposes []policy.Purpose, c family.Case, since map[uuid.UUID]Seen, now time.Time) (*opening, error) {
 	for _, purpose := range fitting(purposes, c.Open) {
 		facts, err := family.Load(ctx, d.Pool, c.Family, family.Caller{
-			Worker: p.Worker, Agency: p.Agency, Roles: p.Roles, Teams: p.Teams, Purpose: purpose.Code, Now: now,
+			Worker: p.Worker, Agency: p.Agency, Roles: p.Roles, Teams: p.Teams, Purpose: purpose.Code, Now: now, Few: few(since, c.Family, now),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("load facts: %w", err)
@@ -185,6 +192,8 @@ func (d *Door) opening(ctx context.Context, p identity.Principal, purposes []pol
 		if err != nil {
 			return nil, fmt.Errorf("active policy: %w", err)
 		}
+		wants := listed(p, since, c.Family, now)
+		facts.Entries = slices.DeleteFunc(facts.Entries, func(e family.EntryFacts) bool { return !wants(&e) })
 		// First as one click would ask; where only the reason is missing, the
 		// list says so and the page asks for it.
 		var q question
@@ -204,7 +213,7 @@ func (d *Door) opening(ctx context.Context, p identity.Principal, purposes []pol
 		if err != nil || !decision.Allow || len(decision.Entries) != len(q.input.Tuples) {
 			continue // what cannot be decided is not on the list
 		}
-		o := &opening{of: c, purpose: purpose, facts: facts, q: q, decision: decision, reason: asked}
+		o := &opening{of: c, purpose: purpose, facts: facts, by: active.Digest(), q: q, decision: decision, reason: asked}
 		o.released = o.identities()
 		return o, nil
 	}
@@ -240,12 +249,13 @@ func fitting(purposes []policy.Purpose, open []string) []policy.Purpose {
 	return out
 }
 
-// identities are the released identity entries of the children asked about.
+// identities are the released identity entries of the children asked about,
+// and what else the list tells of a case.
 func (o *opening) identities() []shown {
 	children := o.q.ids(o.decision.Children)
 	var out []shown
 	for _, s := range opened(o.facts, o.q, o.decision) {
-		if s.facts.Section == "identity" && len(s.facts.About) == 1 && slices.Contains(children, s.facts.About[0]) {
+		if s.facts.Section != "identity" || len(s.facts.About) == 1 && slices.Contains(children, s.facts.About[0]) {
 			out = append(out, s)
 		}
 	}
@@ -264,14 +274,16 @@ func (d *Door) names(ctx context.Context, p identity.Principal, version *policy.
 	guard := audit.Guard{Policy: proof.Digest(version.Digest), Worker: p.Worker, WorkerStamp: p.WorkerStamp}
 	var parts []family.Part
 	var inputs []policy.Input
+	var decisions []policy.Decision
 	for i := range open {
 		o := &open[i]
-		if i > 0 && o.facts.AgreementStamp != guard.AgreementStamp || o.facts.Policy != version.Digest {
+		if i > 0 && o.facts.AgreementStamp != guard.AgreementStamp || i > 0 && o.facts.Policy != open[0].facts.Policy || o.by != version.Digest {
 			return nil, audit.Receipt{}, audit.ErrStale // changed between two families
 		}
+		guard.Policy = proof.Digest(o.facts.Policy)
 		guard.AgreementStamp, guard.WorkerStamp = o.facts.AgreementStamp, o.facts.Worker.Stamp
 		guard.Families = append(guard.Families, audit.FamilyStamp{Family: o.facts.Family, Stamp: o.facts.Stamp})
-		inputs = append(inputs, o.q.input)
+		inputs, decisions = append(inputs, o.q.input), append(decisions, o.decision)
 		parts = append(parts, wanted(o.released)...)
 		for _, s := range o.released {
 			e.Outcome = audit.OutcomeReleased
@@ -293,6 +305,9 @@ func (d *Door) names(ctx context.Context, p identity.Principal, version *policy.
 		return nil, audit.Receipt{}, fmt.Errorf("record input: %w", err)
 	}
 	e.Input = input
+	if e.Decision, err = json.Marshal(decisions); err != nil {
+		return nil, audit.Receipt{}, fmt.Errorf("record decision: %w", err)
+	}
 	row, err := d.Recorder.Seal(e)
 	if err != nil {
 		return nil, audit.Receipt{}, err
@@ -332,10 +347,13 @@ func (d *Door) readLogged(ctx context.Context, row *audit.Row, guard audit.Guard
 	return bodies, receipt, nil
 }
 
-func (o *opening) show(bodies map[int64]json.RawMessage) Case {
+func (o *opening) show(p identity.Principal, v *policy.Version, bodies map[int64]json.RawMessage, now time.Time) Case {
 	c := Case{Family: o.facts.Family, Ref: o.facts.Ref, Purpose: o.purpose, CoverUntil: o.of.CoverUntil, Reason: o.reason}
 	seen := map[uuid.UUID]bool{}
 	for _, s := range o.released {
+		if s.facts.Section != "identity" {
+			continue
+		}
 		id := s.facts.About[0]
 		name := nameIn(bodies[s.part])
 		if name == "" || seen[id] {
@@ -351,5 +369,6 @@ func (o *opening) show(bodies map[int64]json.RawMessage) Case {
 	slices.SortFunc(c.Children, func(a, b CaseChild) int {
 		return cmp.Or(strings.Compare(a.Born, b.Born), strings.Compare(a.Name, b.Name))
 	})
+	c.News = o.news(p, v, bodies, now)
 	return c
 }

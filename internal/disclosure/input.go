@@ -22,6 +22,18 @@ type question struct {
 	local  map[uuid.UUID]string
 	people map[string]uuid.UUID
 	tuple  []int // index into input.Tuples by entry, same order as facts.Entries
+	text   []byte
+}
+
+// recorded is the input as the log holds it.
+func (q *question) recorded() ([]byte, error) {
+	if q.text == nil {
+		var err error
+		if q.text, err = json.Marshal(q.input); err != nil {
+			return nil, fmt.Errorf("record input: %w", err)
+		}
+	}
+	return q.text, nil
 }
 
 // ask turns facts into what the policy may know. It is pure: the same facts,
@@ -170,7 +182,8 @@ func ask(p identity.Principal, req Request, f family.Facts, now time.Time) (ques
 			continue
 		}
 		in.Grants = append(in.Grants, policy.Grant{
-			ID: g.ID.String(), Section: g.Section, Person: q.local[g.Person], Level: g.Level, BreakGlass: g.BreakGlass, Approved: g.Approved,
+			ID: g.ID.String(), Section: g.Section, Person: q.local[g.Person], Level: g.Level, Giver: g.Giver, GiverKind: g.GiverKind,
+			BreakGlass: g.BreakGlass, Approved: g.Approved,
 		})
 	}
 	sort.Slice(in.Grants, func(i, j int) bool { return in.Grants[i].ID < in.Grants[j].ID })

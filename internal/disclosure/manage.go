@@ -184,10 +184,11 @@ func (d *Door) Involvements(ctx context.Context, p identity.Principal, request s
 	return page(items, receipt, func(x family.Work) uuid.UUID { return x.ID }), err
 }
 
-// GiveGrant gives one worker one part of one person's record until a day. The
-// agency whose kind owns the section gives it, or children's social care where
-// no kind does; for what the law restricts, its approver alone (the Caldicott
-// Guardian, SIRO or asset owner). Errors: *Denied, ErrUnknown,
+// GiveGrant gives one worker one part of one person's record until a day. An
+// agency gives what it contributed itself: of a section that its kind owns, or
+// that no kind owns, where children's social care gives what others contributed
+// too (the policy holds to that). For what the law restricts, its approver alone
+// (the Caldicott Guardian, SIRO or asset owner). Errors: *Denied, ErrUnknown,
 // *family.FieldError, ErrKeyReused.
 func (d *Door) GiveGrant(ctx context.Context, p identity.Principal, c Change, g family.GrantDraft) (Written, error) {
 	e := eventOf(p, audit.KindGrant, c.RequestID, "given", g.Reason)
@@ -199,7 +200,7 @@ func (d *Door) GiveGrant(ctx context.Context, p identity.Principal, c Change, g 
 	if !ok {
 		return Written{}, &family.FieldError{Field: "section", Rule: "is not a section of the active policy"}
 	}
-	owner := slices.Contains(section.Owners, p.Kind) || len(section.Owners) == 0 && p.Kind == hostKind
+	owner := len(section.Owners) == 0 || slices.Contains(section.Owners, p.Kind) // what it opens of that, the policy says
 	switch {
 	case !p.Has(roleApprover) && !(manages(p) && section.Sensitivity < 4):
 		return Written{}, d.deny(ctx, e, "role", "A manager of the agency that owns this part of the record gives grants; for what the law restricts, its approver.")

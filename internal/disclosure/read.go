@@ -28,6 +28,7 @@ type Request struct {
 	Purpose   string
 	Reason    string
 	RequestID string
+	Only      *Only // nil: the whole record
 }
 
 // LogValue keeps the request out of log lines.
@@ -44,6 +45,11 @@ type Door struct {
 	Desk func(context.Context) (Desk, error)
 	Now  func() time.Time
 	Log  *slog.Logger
+	// Kept holds facts in memory between reads, so that a read is one round
+	// trip; nil reads them anew each time.
+	Kept *family.Kept
+	// Looks holds back whoever looks up one family after the other; nil nobody.
+	Looks *Looks
 }
 
 const (
@@ -84,9 +90,22 @@ var ErrBusy = errors.New("the record kept changing while it was read")
 //
 // The same queries run, and a row of the same kind is written, whether the
 // family exists or not (promise 3).
+//
+// Facts that are kept in memory are tried first. They only ever release: the
+// row asserts that they still hold, and where it does not, or where they say
+// no, they are read anew.
 func (d *Door) Read(ctx context.Context, p identity.Principal, req Request) (View, error) {
+	if err := d.Looks.family(ctx, p, req.RequestID, req.Family); err != nil {
+		return View{}, err
+	}
+	if facts, ok := d.Kept.Get(req.Family, who(p, req, d.Now())); ok {
+		view, err := d.read(ctx, p, req, &facts)
+		if !errors.Is(err, audit.ErrStale) {
+			return view, err
+		}
+	}
 	for range attempts {
-		view, err := d.read(ctx, p, req)
+		view, err := d.read(ctx, p, req, nil)
 		if !errors.Is(err, audit.ErrStale) {
 			return view, err
 		}
@@ -94,17 +113,21 @@ func (d *Door) Read(ctx context.Context, p identity.Principal, req Request) (Vie
 	return View{}, ErrBusy
 }
 
-func (d *Door) read(ctx context.Context, p identity.Principal, req Request) (View, error) {
+func who(p identity.Principal, req Request, now time.Time) family.Caller {
+	return family.Caller{Worker: p.Worker, Agency: p.Agency, Roles: p.Roles, Teams: p.Teams, Purpose: req.Purpose, Now: now}
+}
+
+// read answers by kept facts, or by those of this moment where kept is nil. It
+// returns audit.ErrStale where kept facts allow nothing.
+func (d *Door) read(ctx context.Context, p identity.Principal, req Request, kept *family.Facts) (View, error) {
 	now := d.Now()
 	desk, err := d.Desk(ctx)
 	if err != nil {
 		return View{}, fmt.Errorf("read contact desk: %w", err)
 	}
-	facts, err := family.Load(ctx, d.Pool, req.Family, family.Caller{
-		Worker: p.Worker, Agency: p.Agency, Roles: p.Roles, Teams: p.Teams, Purpose: req.Purpose, Now: now,
-	})
+	facts, err := d.facts(ctx, req.Family, who(p, req, now), req.Only, kept)
 	if err != nil {
-		return View{}, fmt.Errorf("load facts: %w", err)
+		return View{}, err
 	}
 	active, err := d.Policy(ctx, facts.Policy)
 	if err != nil {
@@ -114,7 +137,11 @@ func (d *Door) read(ctx context.Context, p identity.Principal, req Request) (Vie
 	if err != nil {
 		return View{}, err
 	}
-	decision, err := active.Decide(ctx, q.input)
+	recorded, err := q.recorded()
+	if err != nil {
+		return View{}, err
+	}
+	decision, err := active.DecideRecorded(ctx, q.input, recorded)
 	if err != nil {
 		d.Log.LogAttrs(ctx, slog.LevelError, "policy error", slog.String("request", req.RequestID), slog.String("cause", err.Error()))
 		decision = policy.Decision{Refusal: policy.RefusalError, Reasons: []string{policy.RefusalError}}
@@ -122,10 +149,14 @@ func (d *Door) read(ctx context.Context, p identity.Principal, req Request) (Vie
 	if decision.Allow && len(decision.Entries) != len(q.input.Tuples) {
 		decision = policy.Decision{Refusal: policy.RefusalError, Reasons: []string{policy.RefusalError}}
 	}
+	if kept != nil && !decision.Allow {
+		return View{}, audit.ErrStale // a refusal asserts nothing, so it is never made from memory
+	}
 	event, err := d.event(p, req, facts, q, decision)
 	if err != nil {
 		return View{}, err
 	}
+	event.Policy = proof.Digest(active.Digest()) // where the active one is broken, the last good one decides
 	if !decision.Allow {
 		return View{}, d.refuse(ctx, p, active, event, decision, desk)
 	}
@@ -188,8 +219,8 @@ func (d *Door) release(ctx context.Context, p identity.Principal, v *policy.Vers
 	if err != nil {
 		return View{}, fmt.Errorf("open content of event %s: %w", receipt.Event(), err)
 	}
-	view := view(q, f, decision, v, released, bodies, desk, now)
-	view.Policy = policy.Digest(f.Policy)
+	view := view(p, q, f, decision, v, released, bodies, desk, now)
+	view.Policy = v.Digest
 	view.Notice = desk.Notice
 	view.Receipt = receipt.String()
 	return view, nil
@@ -233,9 +264,9 @@ func wanted(released []shown) []family.Part {
 
 // event is what the log will say of this query.
 func (d *Door) event(p identity.Principal, req Request, f family.Facts, q question, decision policy.Decision) (audit.Event, error) {
-	input, err := json.Marshal(q.input)
+	input, err := q.recorded()
 	if err != nil {
-		return audit.Event{}, fmt.Errorf("record input: %w", err)
+		return audit.Event{}, err
 	}
 	verdict, err := json.Marshal(decision)
 	if err != nil {
@@ -247,7 +278,7 @@ func (d *Door) event(p identity.Principal, req Request, f family.Facts, q questi
 			ACR: p.ACR, Client: p.Client, Issuer: p.Issuer, Name: p.WorkerName, Roles: p.Roles, Subject: p.Subject, System: p.System, Worker: p.Worker,
 		},
 		Purpose: req.Purpose, Reason: req.Reason, Family: req.Family, Children: req.Children, Declared: decision.Declared,
-		Emergency: req.Purpose == "VI", Request: req.RequestID, Policy: proof.Digest(f.Policy), Input: input, Decision: verdict,
+		Emergency: req.Purpose == "VI", Request: req.RequestID, Details: req.Only.details(), Policy: proof.Digest(f.Policy), Input: input, Decision: verdict,
 	}
 	if !decision.Allow {
 		e.Outcome = refusedAs(decision.Refusal)

@@ -60,9 +60,16 @@ const (
 func (d *Door) Search(ctx context.Context, p identity.Principal, req SearchRequest) (SearchView, error) {
 	for range attempts {
 		view, err := d.search(ctx, p, req)
-		if !errors.Is(err, audit.ErrStale) {
-			return view, err
+		if errors.Is(err, audit.ErrStale) {
+			continue
 		}
+		if err == nil {
+			err = d.Looks.found(ctx, p, req.RequestID, view.People)
+		}
+		if err != nil {
+			return SearchView{}, err
+		}
+		return view, nil
 	}
 	return SearchView{}, ErrBusy
 }
@@ -92,6 +99,9 @@ func (d *Door) search(ctx context.Context, p identity.Principal, req SearchReque
 		return SearchView{}, err
 	}
 	if err := s.numbering(ctx); err != nil {
+		return SearchView{}, err
+	}
+	if err := d.Looks.search(ctx, p, req); err != nil {
 		return SearchView{}, err
 	}
 	asked, found, err := s.candidates(ctx)
@@ -237,7 +247,7 @@ func (s *searching) event(phase string) audit.Event {
 	p := s.caller
 	return audit.Event{
 		Kind: audit.KindSearch, Outcome: audit.OutcomeDone, Agency: p.Agency, ActingFor: p.ActingFor, Purpose: s.req.Purpose, Reason: s.req.Reason,
-		Request: s.req.RequestID, Policy: proof.Digest(s.facts.Policy), Search: s.req.Terms.Given(), Details: map[string]string{"phase": phase},
+		Request: s.req.RequestID, Policy: proof.Digest(s.active.Digest()), Search: s.req.Terms.Given(), Details: map[string]string{"phase": phase},
 		Principal: proof.Principal{
 			ACR: p.ACR, Client: p.Client, Issuer: p.Issuer, Name: p.WorkerName, Roles: p.Roles, Subject: p.Subject, System: p.System, Worker: p.Worker,
 		},
@@ -271,6 +281,7 @@ func (s *searching) candidates(ctx context.Context) (audit.Receipt, []family.Can
 	if err != nil {
 		return audit.Receipt{}, nil, err
 	}
+	family.QueueWatch(b, s.caller.Partnership, s.req.Terms, s.now)
 	audit.QueueReset(b)
 	results := conn.SendBatch(ctx, b)
 	receipt, err := queued.Result(results)
@@ -295,6 +306,7 @@ func (s *searching) answer(ctx context.Context, asked audit.Receipt, hits []hit)
 	e.Outcome = audit.OutcomeNothing
 	guard := s.guard()
 	var inputs []policy.Input
+	var decisions []policy.Decision
 	var parts []family.Part
 	stamped := map[uuid.UUID]bool{}
 	for _, h := range hits {
@@ -303,7 +315,7 @@ func (s *searching) answer(ctx context.Context, asked audit.Receipt, hits []hit)
 			if !stamped[f.facts.Family] {
 				stamped[f.facts.Family] = true
 				guard.Families = append(guard.Families, audit.FamilyStamp{Family: f.facts.Family, Stamp: f.facts.Stamp})
-				inputs = append(inputs, f.q.input)
+				inputs, decisions = append(inputs, f.q.input), append(decisions, f.decision)
 			}
 		}
 		for _, x := range h.entries {
@@ -319,6 +331,9 @@ func (s *searching) answer(ctx context.Context, asked audit.Receipt, hits []hit)
 	} else {
 		if e.Input, err = json.Marshal(inputs); err != nil {
 			return SearchView{}, fmt.Errorf("record input: %w", err)
+		}
+		if e.Decision, err = json.Marshal(decisions); err != nil {
+			return SearchView{}, fmt.Errorf("record decision: %w", err)
 		}
 		var row *audit.Row
 		if row, err = s.door.Recorder.Seal(e); err != nil {

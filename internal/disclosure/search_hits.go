@@ -17,10 +17,11 @@ import (
 
 // searched is one family with what was decided about it for this caller.
 type searched struct {
-	facts   family.Facts
-	q       question
-	entries []shown // whatever the decision releases, by any part
-	alerts  []string
+	facts    family.Facts
+	q        question
+	decision policy.Decision
+	entries  []shown // whatever the decision releases, by any part
+	alerts   []string
 }
 
 // hit is somebody whom the caller may know of, by released entries alone.
@@ -115,7 +116,7 @@ func (s *searching) openOne(ctx context.Context, id uuid.UUID) (*searched, error
 	if out.q, decision, err = s.decide(ctx, facts); err != nil {
 		return nil, err
 	}
-	out.alerts = decision.Alerts
+	out.decision, out.alerts = decision, decision.Alerts
 	if decision.Allow {
 		out.entries = opened(out.facts, out.q, decision)
 	}

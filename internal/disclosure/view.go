@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"kith/internal/family"
+	"kith/internal/identity"
 	"kith/internal/policy"
 )
 
@@ -22,6 +23,9 @@ type View struct {
 	Declared bool          `json:"declared"`
 	Members  []Member      `json:"members"`
 	Links    []Link        `json:"links"`
+	Couples  []Couple      `json:"couples,omitempty"`
+	Harm     []AllegedHarm `json:"alleged_harm,omitempty"`
+	Told     []Told        `json:"told_and_agreed,omitempty"`
 	Sections []SectionView `json:"sections"`
 	Holders  []Holder      `json:"holders"`
 	Notice   Notice        `json:"notice"`
@@ -67,6 +71,9 @@ type EntryView struct {
 	Reason        string          `json:"reason"`
 	AccountOf     *uuid.UUID      `json:"account_of,omitempty"`
 	Questioned    bool            `json:"questioned,omitempty"`
+
+	latest bool
+	kept   *Kept // where the reader's agency owns it
 }
 
 // Dates of an entry: what it tells of, and when it was written down.
@@ -109,23 +116,36 @@ type shown struct {
 
 // view puts released entries together. bodies holds the content by part, read
 // after the access was logged.
-func view(q question, f family.Facts, d policy.Decision, v *policy.Version, released []shown, bodies map[int64]json.RawMessage, desk Desk, now time.Time) View {
+func view(p identity.Principal, q question, f family.Facts, d policy.Decision, v *policy.Version, released []shown, bodies map[int64]json.RawMessage, desk Desk, now time.Time) View {
 	out := View{
 		Family: f.Family, Ref: f.Ref, Purpose: q.input.Request.Purpose, Declared: d.Declared,
 		Children: q.ids(d.Children), Members: []Member{}, Sections: []SectionView{}, Holders: []Holder{},
 	}
 	bySection := map[string][]EntryView{}
 	members := newMembers(f, q.ids(d.Children))
+	var current []shown
 	for _, s := range released {
 		body := bodies[s.part]
 		if body == nil {
 			continue // the row policy of the database closed it: nothing is shown that was not opened
 		}
+		e := entryView(s, body, now)
+		e.latest = !s.facts.Earlier
+		if s.facts.Owner == p.Agency {
+			e.kept = keptOf(s.facts)
+		}
+		bySection[s.facts.Section] = append(bySection[s.facts.Section], e)
+		if s.facts.Earlier {
+			continue // what was corrected names nobody and ties nobody
+		}
 		members.add(s.facts, body)
-		bySection[s.facts.Section] = append(bySection[s.facts.Section], entryView(s, body, now))
+		current = append(current, s)
 	}
 	out.Members = members.list()
-	out.Links = links(released, bodies, out.Members)
+	out.Links = links(current, bodies, out.Members)
+	out.Couples = couples(f, out.Links, out.Members)
+	out.Harm = harms(f, current, out.Members)
+	out.Told = told(p, f, v, current, out.Members)
 	pairAccounts(bySection)
 	for _, section := range v.Sections {
 		entries := bySection[section.Code]

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"kith/internal/audit"
+	"kith/internal/audit/proof"
 	"kith/internal/family"
 	"kith/internal/identity"
 	"kith/internal/policy"
@@ -75,6 +76,7 @@ func (d *Door) stand(ctx context.Context, p identity.Principal, req Request, kin
 	if s.event, err = d.event(p, req, nothing, s.q, s.decision); err != nil {
 		return s, err
 	}
+	s.event.Policy = proof.Digest(active.Digest())
 	s.event.Kind, s.event.Details = kind, details
 	if !s.decision.Allow {
 		return s, d.refuse(ctx, p, active, s.event, s.decision, desk)
@@ -297,6 +299,9 @@ func (d *Door) ChangeEntry(ctx context.Context, p identity.Principal, req Reques
 				version, err = family.WithdrawEntry(ctx, tx, from, entry, c.Corrects, c.Withdraw)
 			}
 			event.Details = s.details(c.action(), entry, version, e.Section)
+			if err == nil && (c.Draft != nil || c.Withdraw != "") {
+				err = d.corrected(ctx, tx, p, entry, c.Corrects, version, c.action())
+			}
 			return Written{ID: entry, Version: version}, err
 		})
 	})
