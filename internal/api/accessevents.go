@@ -47,9 +47,14 @@ func (s *Server) listAccessEvents(w http.ResponseWriter, r *http.Request, p iden
 		return err
 	}
 	// Reading the log is an event, and it is written before anything is read.
-	receipt, err := s.logView(r.Context(), p, filter.Family, filterDetails(r))
+	viewed := eventBy(r.Context(), p, audit.KindLogView, audit.OutcomeDone)
+	viewed.Details, viewed.Family = filterDetails(r), filter.Family
+	if filter.Subject != uuid.Nil {
+		viewed.Subjects = []uuid.UUID{filter.Subject} // a part of their own, that can be erased
+	}
+	receipt, err := s.Recorder.Append(r.Context(), viewed)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	records, next, err := s.Log.List(r.Context(), scope, filter, page)
 	switch {
@@ -142,7 +147,7 @@ func filterOf(r *http.Request) (audit.Filter, audit.Page, error) {
 	for _, x := range []struct {
 		name string
 		to   *uuid.UUID
-	}{{"worker", &f.Worker}, {"family", &f.Family}} {
+	}{{"worker", &f.Worker}, {"family", &f.Family}, {"subject", &f.Subject}} {
 		if v := q.Get(x.name); v != "" {
 			id, err := parseID(v)
 			if err != nil {
@@ -158,16 +163,17 @@ func filterOf(r *http.Request) (audit.Filter, audit.Page, error) {
 			return f, p, badField("level", "must be one of hidden, existence, summary, full")
 		}
 	}
-	f.Emergency = q.Get("emergency") == "true"
+	f.Owner = q.Get("owner")
+	f.Emergency, f.Declared = q.Get("emergency") == "true", q.Get("declared") == "true"
 	return f, p, nil
 }
 
 // filterDetails keeps what was looked for in the log-view event. The family
-// has a field of its own.
+// and the person have fields of their own.
 func filterDetails(r *http.Request) map[string]string {
 	details := map[string]string{}
 	for name, values := range r.URL.Query() {
-		if name != "family" && name != "cursor" && len(values) == 1 && values[0] != "" {
+		if name != "family" && name != "subject" && name != "cursor" && len(values) == 1 && values[0] != "" {
 			details[strings.ToLower(name)] = values[0]
 		}
 	}

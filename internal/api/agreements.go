@@ -18,6 +18,7 @@ import (
 func (s *Server) agreementRoutes() {
 	read := s.Limits.ReadTimeout
 	s.mux.Get("/v1/agreements", s.caller(read, s.listAgreements))
+	s.mux.Get("/v1/agreements/{agreement}/acts", s.caller(read, s.listAgreementActs))
 	s.mux.Get("/v1/agreements/{agreement}/affected", s.caller(read, s.affectedByAgreement))
 	s.mux.Post("/v1/agreements/{agreement}/signatures", s.caller(read, s.signAgreement))
 	s.mux.Post("/v1/agreements/{agreement}/suspensions", s.caller(read, s.suspendAgreement))
@@ -35,7 +36,8 @@ type agreementView struct {
 	Purposes []string           `json:"purposes"`
 	Clauses  []clauseView       `json:"clauses"`
 	Parties  []agreement.Part   `json:"parties"`
-	Open     []agreementActView `json:"open"` // waiting for a second party
+	Open     []agreementActView `json:"open"`   // waiting for a second party
+	Digest   string             `json:"digest"` // of the text, which a signature names
 }
 
 type clauseView struct {
@@ -63,7 +65,7 @@ func (s *Server) listAgreements(w http.ResponseWriter, r *http.Request, p identi
 	for _, l := range live {
 		text, _ := v.Agreement(l.ID)
 		x := agreementView{ID: l.ID, Title: text.Title, From: l.From.Format(time.DateOnly), Review: l.Review.Format(time.DateOnly), End: l.End.Format(time.DateOnly),
-			Warning: l.Warning(s.Door.Now()), Purposes: append([]string{}, text.Purposes...), Clauses: []clauseView{}, Parties: l.Parties, Open: []agreementActView{}}
+			Warning: l.Warning(s.Door.Now()), Purposes: append([]string{}, text.Purposes...), Clauses: []clauseView{}, Parties: l.Parties, Open: []agreementActView{}, Digest: text.Digest()}
 		for _, c := range text.Clauses {
 			x.Clauses = append(x.Clauses, clauseView{c.No, c.Text})
 		}
@@ -77,6 +79,27 @@ func (s *Server) listAgreements(w http.ResponseWriter, r *http.Request, p identi
 		views = append(views, x)
 	}
 	return writeJSON(w, "", map[string]any{"agreements": views})
+}
+
+// listAgreementActs gives what parties did to an agreement, the newest first:
+// signatures with post, date and evidence, stops, extensions.
+func (s *Server) listAgreementActs(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
+	if !s.Papers.MayRead(p) {
+		return forbidden("role", "Sign-off is for those who look after information, and for auditors.", nil)
+	}
+	acts, err := s.Agreements.History(r.Context(), chi.URLParam(r, "agreement"))
+	if err != nil {
+		return unavailable(err)
+	}
+	views := []agreementActView{}
+	for _, a := range acts {
+		view := agreementActView{Act: a}
+		if a.EndsOn != nil {
+			view.EndsOn = a.EndsOn.Format(time.DateOnly)
+		}
+		views = append(views, view)
+	}
+	return writeJSON(w, "", map[string]any{"acts": views})
 }
 
 // affectedBy counts whom it would hit if the caller's agency stopped its part.
@@ -113,6 +136,12 @@ type agreementBody struct {
 	Post     string `json:"post"`
 	Evidence string `json:"evidence"`
 	EndsOn   string `json:"ends_on"`
+	Document string `json:"document"`
+	Deputy   *struct {
+		For   string `json:"for"`
+		From  string `json:"from"`
+		Until string `json:"until"`
+	} `json:"deputy"`
 }
 
 func (s *Server) agreementRequest(w http.ResponseWriter, r *http.Request) (agreement.Request, error) {
@@ -120,7 +149,19 @@ func (s *Server) agreementRequest(w http.ResponseWriter, r *http.Request) (agree
 	if _, err := s.readBody(w, r, &body); err != nil {
 		return agreement.Request{}, err
 	}
-	q := agreement.Request{Agreement: chi.URLParam(r, "agreement"), Agency: body.Agency, Reason: body.Reason, Post: body.Post, Evidence: body.Evidence, RequestID: requestID(r.Context())}
+	q := agreement.Request{Agreement: chi.URLParam(r, "agreement"), Agency: body.Agency, Reason: body.Reason, Post: body.Post, Evidence: body.Evidence, Document: body.Document, RequestID: requestID(r.Context())}
+	if d := body.Deputy; d != nil {
+		q.Deputy = &agreement.Deputy{For: d.For}
+		for name, day := range map[string]struct {
+			text string
+			at   *time.Time
+		}{"deputy.from": {d.From, &q.Deputy.From}, "deputy.until": {d.Until, &q.Deputy.Until}} {
+			var err error
+			if *day.at, err = time.Parse(time.DateOnly, day.text); err != nil {
+				return q, badField(name, "is a day such as 2026-11-02")
+			}
+		}
+	}
 	for name, text := range map[string]string{"reason": body.Reason, "post": body.Post, "evidence": body.Evidence} {
 		if len(text) > 2000 {
 			return q, badField(name, "has at most 2 000 characters")
@@ -140,6 +181,20 @@ func (s *Server) signAgreement(w http.ResponseWriter, r *http.Request, p identit
 	q, err := s.agreementRequest(w, r)
 	if err != nil {
 		return err
+	}
+	v, err := s.Door.Version(r.Context(), p.Partnership)
+	if err != nil {
+		return unavailable(err)
+	}
+	text, ok := v.Agreement(q.Agreement)
+	if !ok {
+		return agreementDone(w, "", false, nil, agreement.ErrUnknown)
+	}
+	// Whoever names the digest of the paper in hand learns whether it is still the text.
+	if digest := text.Digest(); q.Document == "" {
+		q.Document = digest
+	} else if q.Document != digest {
+		return problem(http.StatusConflict, "document", "That is not the text of today", "The agreement's text has changed since the document was printed. Read it again. Nothing was signed.")
 	}
 	receipt, err := s.Agreements.Signed(r.Context(), p, q)
 	return agreementDone(w, receipt, true, nil, err)
@@ -194,6 +249,8 @@ func agreementDone(w http.ResponseWriter, receipt string, done bool, affected *d
 		return forbidden("role", "This needs a policy approver of the party itself.", nil)
 	case errors.Is(err, agreement.ErrReason):
 		return badField("reason", "is required (a signature needs post and evidence)")
+	case errors.Is(err, agreement.ErrDeputy):
+		return badField("deputy", "says for which post, and from when to when; today is within those days")
 	case errors.Is(err, agreement.ErrSecond):
 		return problem(http.StatusConflict, "second-party", "This needs a second party", "An officer of another party must confirm it. Nothing was done.")
 	case errors.Is(err, agreement.ErrState):

@@ -14,6 +14,35 @@ import (
 	"kith/internal/identity"
 )
 
+// write is a write in a family's record, without what its body says.
+type write struct {
+	of   uuid.UUID // what the path names
+	once disclosure.Once
+	req  disclosure.Request
+}
+
+// readIn reads a write in a family's record: what the path names (unless name
+// is empty), the body, of which in is the family, and for which purpose, children
+// and reason. Where nothing will be saved it needs no key.
+func (s *Server) readIn(w http.ResponseWriter, r *http.Request, name string, body any, in *string) (write, error) {
+	var x write
+	var err error
+	if name != "" {
+		if x.of, err = pathID(r, name); err != nil {
+			return write{}, err
+		}
+	}
+	read := s.readWrite
+	if wantsReaders(r) {
+		read = s.readBody
+	}
+	if x.once, err = read(w, r, body); err != nil {
+		return write{}, err
+	}
+	x.req, err = s.writing(r, *in)
+	return x, err
+}
+
 // writing reads for what a write is made: family, purpose, children, reason.
 func (s *Server) writing(r *http.Request, of string) (disclosure.Request, error) {
 	id, err := parseID(of)
@@ -45,6 +74,14 @@ func pathID(r *http.Request, name string) (uuid.UUID, error) {
 // wantsReaders tells a preview from a write.
 func wantsReaders(r *http.Request) bool { return r.URL.Query().Get("preview") == "readers" }
 
+// made answers a write of something new, or says why it was not made.
+func (s *Server) made(w http.ResponseWriter, r *http.Request, p identity.Principal, answer disclosure.Written, err error) error {
+	if err != nil {
+		return s.notWritten(w, r, p, err)
+	}
+	return s.written(w, http.StatusCreated, answer)
+}
+
 type entryBody struct {
 	Family   string             `json:"family"`
 	Corrects int                `json:"corrects"` // of a version
@@ -56,33 +93,19 @@ type entryBody struct {
 // writeEntry answers POST /v1/entries.
 func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	var body entryBody
-	o, err := s.readEntry(w, r, &body)
+	x, err := s.readIn(w, r, "", &body, &body.Family)
 	if err != nil {
 		return err
 	}
 	if body.Corrects != 0 || body.Why != "" || body.Withdraw {
 		return badField("corrects", "belongs to a new version of an entry: /v1/entries/{entry}/versions")
 	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
+	draft := disclosure.EntryDraft{Record: body.Entry}
 	if wantsReaders(r) {
-		return s.showReaders(w, r, p, req, disclosure.EntryDraft{Record: body.Entry})
+		return s.showReaders(w, r, p, x.req, draft)
 	}
-	answer, err := s.Door.WriteEntry(r.Context(), p, req, o, disclosure.EntryDraft{Record: body.Entry})
-	if err != nil {
-		return s.notWritten(w, r, p, err)
-	}
-	return s.written(w, http.StatusCreated, answer)
-}
-
-// readEntry needs no key where nothing will be saved.
-func (s *Server) readEntry(w http.ResponseWriter, r *http.Request, body *entryBody) (disclosure.Once, error) {
-	if wantsReaders(r) {
-		return s.readBody(w, r, body)
-	}
-	return s.readWrite(w, r, body)
+	answer, err := s.Door.WriteEntry(r.Context(), p, x.req, x.once, draft)
+	return s.made(w, r, p, answer, err)
 }
 
 func (s *Server) showReaders(w http.ResponseWriter, r *http.Request, p identity.Principal, req disclosure.Request, e disclosure.EntryDraft) error {
@@ -95,142 +118,92 @@ func (s *Server) showReaders(w http.ResponseWriter, r *http.Request, p identity.
 
 // correctEntry answers POST /v1/entries/{entry}/versions.
 func (s *Server) correctEntry(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	entry, err := pathID(r, "entry")
-	if err != nil {
-		return err
-	}
 	var body entryBody
-	o, err := s.readEntry(w, r, &body)
+	x, err := s.readIn(w, r, "entry", &body, &body.Family)
 	if err != nil {
 		return err
-	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
-	if body.Withdraw {
-		if strings.TrimSpace(body.Why) == "" {
-			return badField("why", "is required: say why the entry is withdrawn")
-		}
-		return s.changeEntry(w, r, p, req, o, entry, disclosure.VersionChange{Corrects: body.Corrects, Withdraw: body.Why})
 	}
 	draft := disclosure.EntryDraft{Record: body.Entry, Why: body.Why}
-	if wantsReaders(r) {
-		return s.showReaders(w, r, p, req, draft)
+	switch {
+	case body.Withdraw && strings.TrimSpace(body.Why) == "":
+		return badField("why", "is required: say why the entry is withdrawn")
+	case body.Withdraw:
+		return s.changeEntry(w, r, p, x, disclosure.VersionChange{Corrects: body.Corrects, Withdraw: body.Why})
+	case wantsReaders(r):
+		return s.showReaders(w, r, p, x.req, draft)
 	}
-	return s.changeEntry(w, r, p, req, o, entry, disclosure.VersionChange{Corrects: body.Corrects, Draft: &draft})
+	return s.changeEntry(w, r, p, x, disclosure.VersionChange{Corrects: body.Corrects, Draft: &draft})
 }
 
-func (s *Server) changeEntry(w http.ResponseWriter, r *http.Request, p identity.Principal, req disclosure.Request, o disclosure.Once, entry uuid.UUID, c disclosure.VersionChange) error {
+func (s *Server) changeEntry(w http.ResponseWriter, r *http.Request, p identity.Principal, x write, c disclosure.VersionChange) error {
 	if c.Corrects < 1 {
 		return badField("corrects", "must be the number of the version that you saw")
 	}
-	answer, err := s.Door.ChangeEntry(r.Context(), p, req, o, entry, c)
-	if err != nil {
-		return s.notWritten(w, r, p, err)
-	}
-	return s.written(w, http.StatusCreated, answer)
+	answer, err := s.Door.ChangeEntry(r.Context(), p, x.req, x.once, x.of, c)
+	return s.made(w, r, p, answer, err)
 }
 
 // tagEntry answers POST /v1/entries/{entry}/tags.
 func (s *Server) tagEntry(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	entry, err := pathID(r, "entry")
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Family   string   `json:"family"`
 		Corrects int      `json:"corrects"`
 		Contains []string `json:"contains"`
 		Flags    []string `json:"flags"`
 	}
-	o, err := s.readWrite(w, r, &body)
+	x, err := s.readIn(w, r, "entry", &body, &body.Family)
 	if err != nil {
 		return err
 	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
-	return s.changeEntry(w, r, p, req, o, entry, disclosure.VersionChange{Corrects: body.Corrects, Tags: &family.Tags{Contains: body.Contains, Flags: body.Flags}})
+	return s.changeEntry(w, r, p, x, disclosure.VersionChange{Corrects: body.Corrects, Tags: &family.Tags{Contains: body.Contains, Flags: body.Flags}})
 }
 
 // summariseEntry answers POST /v1/entries/{entry}/summary.
 func (s *Server) summariseEntry(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	entry, err := pathID(r, "entry")
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Family   string `json:"family"`
 		Corrects int    `json:"corrects"`
 		Text     string `json:"text"`
 		Review   string `json:"review"`
 	}
-	o, err := s.readWrite(w, r, &body)
+	x, err := s.readIn(w, r, "entry", &body, &body.Family)
 	if err != nil {
 		return err
 	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
-	return s.changeEntry(w, r, p, req, o, entry, disclosure.VersionChange{Corrects: body.Corrects, Summary: &family.SharedSummary{Text: body.Text, Review: body.Review}})
+	return s.changeEntry(w, r, p, x, disclosure.VersionChange{Corrects: body.Corrects, Summary: &family.SharedSummary{Text: body.Text, Review: body.Review}})
 }
 
 // raiseConcern answers POST /v1/entries/{entry}/concerns.
 func (s *Server) raiseConcern(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	entry, err := pathID(r, "entry")
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Family  string `json:"family"`
 		Version int    `json:"version"`
 		Kind    string `json:"kind"`
 		What    string `json:"what"`
 	}
-	o, err := s.readWrite(w, r, &body)
+	x, err := s.readIn(w, r, "entry", &body, &body.Family)
 	if err != nil {
 		return err
 	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
-	answer, err := s.Door.RaiseConcern(r.Context(), p, req, o, entry, disclosure.ConcernDraft{Version: body.Version, Kind: body.Kind, What: body.What})
-	if err != nil {
-		return s.notWritten(w, r, p, err)
-	}
-	return s.written(w, http.StatusCreated, answer)
+	answer, err := s.Door.RaiseConcern(r.Context(), p, x.req, x.once, x.of, disclosure.ConcernDraft{Version: body.Version, Kind: body.Kind, What: body.What})
+	return s.made(w, r, p, answer, err)
 }
 
 // tellPerson answers POST /v1/people/{person}/told-and-agreed.
 func (s *Server) tellPerson(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	person, err := pathID(r, "person")
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Family string            `json:"family"`
 		Told   family.ToldRecord `json:"told_and_agreed"`
 	}
-	o, err := s.readWrite(w, r, &body)
+	x, err := s.readIn(w, r, "person", &body, &body.Family)
 	if err != nil {
 		return err
 	}
 	if body.Told.Person != "" {
 		return badField("told_and_agreed.person", "stands in the address: leave it out")
 	}
-	req, err := s.writing(r, body.Family)
-	if err != nil {
-		return err
-	}
-	answer, err := s.Door.TellPerson(r.Context(), p, req, o, person, body.Told)
-	if err != nil {
-		return s.notWritten(w, r, p, err)
-	}
-	return s.written(w, http.StatusCreated, answer)
+	answer, err := s.Door.TellPerson(r.Context(), p, x.req, x.once, x.of, body.Told)
+	return s.made(w, r, p, answer, err)
 }
 
 type concernView struct {

@@ -1,9 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +16,171 @@ import (
 
 	"kith/internal/audit"
 	"kith/internal/audit/proof"
+	"kith/internal/audit/tree"
+	"kith/internal/identity"
 )
+
+// exportAccessEvents answers GET /v1/access-events/export. What goes wrong
+// once the first byte has left cuts the answer off: half a file must not look
+// like a whole one.
+func (s *Server) exportAccessEvents(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
+	scope, err := scopeOf(p)
+	if err != nil {
+		return err
+	}
+	filter, _, err := filterOf(r)
+	if err != nil {
+		return err
+	}
+	format := r.URL.Query().Get("format")
+	if format == "" {
+		format = "ndjson"
+	}
+	if format == "ndjson" && s.Tree == nil {
+		return unavailable(errNoTree)
+	}
+	from, err := s.resumeExport(r, format, scope)
+	if err != nil {
+		return err
+	}
+	e := eventBy(r.Context(), p, audit.KindLogExport, audit.OutcomeDone)
+	e.Details = filterDetails(r)
+	e.Details["format"], e.Details["scope"] = format, strings.ToLower(scope.Name())
+	if from.mark != nil {
+		e.Details["after"] = strconv.FormatInt(from.mark.Next, 10)
+	}
+	receipt, err := s.Recorder.Append(r.Context(), e)
+	if err != nil {
+		return unavailable(err)
+	}
+	w.Header().Set("Kith-Receipt", receipt.String())
+	out := &startedWriter{w: w}
+	switch format {
+	case "ndjson":
+		err = s.exportProven(r, out, scope, filter, from.mark, receipt.Event())
+	case "csv":
+		err = s.exportCSV(r.Context(), out, scope, filter, from.cursor)
+	case "fhir":
+		err = s.exportFHIR(r.Context(), out, scope, filter, from.cursor)
+	default:
+		return badField("format", "must be one of ndjson, csv, fhir")
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, tree.ErrNoCheckpoint):
+		return problem(http.StatusNotFound, "no-checkpoint", "There is no checkpoint yet", "The log is empty, or its first entries wait for their leaf. Try again in a second.")
+	case !out.started:
+		return unavailable(err)
+	}
+	s.Logger.ErrorContext(r.Context(), "export cut off", "request", requestID(r.Context()), "cause", err.Error())
+	panic(http.ErrAbortHandler)
+}
+
+// ExportLog streams an export, as GET /v1/access-events/export does, to a caller
+// whom another face has signed in. The query is that route's.
+func (s *Server) ExportLog(w http.ResponseWriter, r *http.Request, p identity.Principal, request string) error {
+	return s.exportAccessEvents(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, request)), p)
+}
+
+// startedWriter knows whether anything has left.
+type startedWriter struct {
+	w       http.ResponseWriter
+	started bool
+}
+
+func (s *startedWriter) Write(b []byte) (int, error) {
+	s.started = true
+	return s.w.Write(b)
+}
+
+func (s *startedWriter) Header() http.Header { return s.w.Header() }
+
+// exportProven streams the export that kith-verify checks.
+func (s *Server) exportProven(r *http.Request, w *startedWriter, scope audit.Scope, f audit.Filter, after *proof.ExportMark, event uuid.UUID) error {
+	number := 0
+	if v := r.URL.Query().Get("log"); v != "" {
+		number, _ = strconv.Atoi(v) // the spec has checked it
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	done, err := s.Tree.Reader.Export(r.Context(), s.Log, tree.Export{
+		Scope: scope, From: f.From, Until: f.Until, Number: number, Replicas: s.Tree.Replicas, Log: s.Tree.Log,
+		Made: s.Now(), After: after, Sign: s.Recorder.SignExport,
+		View: func(rec *audit.Record) ([]byte, error) {
+			var b bytes.Buffer
+			enc := json.NewEncoder(&b)
+			enc.SetEscapeHTML(false)
+			err := enc.Encode(eventOf(rec))
+			return bytes.TrimSpace(b.Bytes()), err
+		},
+	}, w)
+	if err != nil {
+		return err
+	}
+	return s.Recorder.Exported(r.Context(), event, scope, done.Number, done.First, done.End, done.Digest)
+}
+
+// eachRecord pages through the log, newest first, behind a cursor where there is
+// one.
+func (s *Server) eachRecord(ctx context.Context, scope audit.Scope, f audit.Filter, after string, each func(*audit.Record) error) error {
+	page := audit.Page{Limit: audit.MaxLimit, After: after}
+	if f.Until.IsZero() {
+		f.Until = s.Now().Add(time.Minute) // an export must come to an end while others read
+	}
+	for {
+		records, next, err := s.Log.List(ctx, scope, f, page)
+		if err != nil {
+			return err
+		}
+		for i := range records {
+			if err := each(&records[i]); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		page.After = next
+	}
+}
+
+// resumption is where an export that was cut off goes on.
+type resumption struct {
+	mark   *proof.ExportMark // ndjson
+	cursor string            // csv and fhir
+}
+
+// resumeExport reads `after`: for ndjson the last mark of the file, which a
+// replica signed, so that the hub goes on with nothing but its own file; for
+// the others the id of the last event that arrived whole.
+func (s *Server) resumeExport(r *http.Request, format string, scope audit.Scope) (resumption, error) {
+	text := r.URL.Query().Get("after")
+	if text == "" {
+		return resumption{}, nil
+	}
+	if format == "ndjson" {
+		m, err := proof.ParseMark(text)
+		if err == nil {
+			err = m.Verify(proof.NewKeys(s.Tree.Replicas...))
+		}
+		if err != nil || m.Scope != scope.Name() {
+			return resumption{}, badField("after", "must be the last mark of an export that you began yourself")
+		}
+		return resumption{mark: &m}, nil
+	}
+	id, err := parseID(text)
+	if err != nil {
+		return resumption{}, badField("after", "must be the id of the last event that arrived whole")
+	}
+	cursor, err := s.Log.Behind(r.Context(), scope, id)
+	if errors.Is(err, audit.ErrNotFound) {
+		return resumption{}, badField("after", "must be the id of the last event that arrived whole")
+	}
+	if err != nil {
+		return resumption{}, unavailable(err)
+	}
+	return resumption{cursor: cursor}, nil
+}
 
 var csvHead = []string{
 	"id", "occurred_at", "recorded_at", "kind", "outcome", "agency", "acting_for", "worker", "name", "client", "roles", "purpose", "reason",
@@ -21,15 +188,17 @@ var csvHead = []string{
 }
 
 // exportCSV streams RFC 4180, UTF-8, one event a row.
-func (s *Server) exportCSV(ctx context.Context, w *startedWriter, scope audit.Scope, f audit.Filter) error {
+func (s *Server) exportCSV(ctx context.Context, w *startedWriter, scope audit.Scope, f audit.Filter, after string) error {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	w.Header().Set("Content-Disposition", `attachment; filename="access-events.csv"`)
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	if err := out.Write(csvHead); err != nil {
-		return err
+	if after == "" {
+		if err := out.Write(csvHead); err != nil {
+			return err
+		}
 	}
-	err := s.eachRecord(ctx, scope, f, func(r *audit.Record) error {
+	err := s.eachRecord(ctx, scope, f, after, func(r *audit.Record) error {
 		var sections, owners, clauses []string
 		for _, x := range r.Released {
 			sections, owners, clauses = add(sections, x.Section), add(owners, x.Owner), add(clauses, x.Clauses...)
@@ -82,201 +251,4 @@ func idOf(id uuid.UUID) string {
 		return ""
 	}
 	return id.String()
-}
-
-// FHIR R4 AuditEvent after IHE Basic Audit Log Patterns (BALP): one resource
-// per event, or per person where the event concerns persons, as NDJSON.
-const (
-	balp       = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
-	balpEntity = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
-	hl7        = "http://terminology.hl7.org/CodeSystem/"
-	dicom      = "http://dicom.nema.org/resources/ontology/DCM"
-)
-
-type (
-	fhirCoding struct {
-		System  string `json:"system"`
-		Code    string `json:"code"`
-		Display string `json:"display,omitempty"`
-	}
-	fhirConcept struct {
-		Coding []fhirCoding `json:"coding,omitempty"`
-		Text   string       `json:"text,omitempty"`
-	}
-	fhirIdentifier struct {
-		System string `json:"system,omitempty"`
-		Value  string `json:"value"`
-	}
-	fhirReference struct {
-		Identifier *fhirIdentifier `json:"identifier,omitempty"`
-		Display    string          `json:"display,omitempty"`
-	}
-	fhirAgent struct {
-		Type         *fhirConcept  `json:"type,omitempty"`
-		Role         []fhirConcept `json:"role,omitempty"`
-		Who          fhirReference `json:"who"`
-		Requestor    bool          `json:"requestor"`
-		PurposeOfUse []fhirConcept `json:"purposeOfUse,omitempty"`
-	}
-	fhirEntity struct {
-		What *fhirReference `json:"what,omitempty"`
-		Type *fhirCoding    `json:"type,omitempty"`
-		Role *fhirCoding    `json:"role,omitempty"`
-		Name string         `json:"name,omitempty"`
-	}
-	fhirSource struct {
-		Observer fhirReference `json:"observer"`
-		Type     []fhirCoding  `json:"type,omitempty"`
-	}
-	fhirMeta struct {
-		Profile []string `json:"profile"`
-	}
-	fhirAuditEvent struct {
-		ResourceType string       `json:"resourceType"`
-		ID           string       `json:"id"`
-		Meta         *fhirMeta    `json:"meta,omitempty"`
-		Type         fhirCoding   `json:"type"`
-		Subtype      []fhirCoding `json:"subtype,omitempty"`
-		Action       string       `json:"action"`
-		Recorded     string       `json:"recorded"`
-		Outcome      string       `json:"outcome"`
-		OutcomeDesc  string       `json:"outcomeDesc,omitempty"`
-		Agent        []fhirAgent  `json:"agent"`
-		Source       fhirSource   `json:"source"`
-		Entity       []fhirEntity `json:"entity,omitempty"`
-	}
-)
-
-func (s *Server) exportFHIR(ctx context.Context, w *startedWriter, scope audit.Scope, f audit.Filter) error {
-	w.Header().Set("Content-Type", "application/fhir+ndjson")
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return s.eachRecord(ctx, scope, f, func(r *audit.Record) error {
-		subjects := r.Subjects
-		if len(subjects) == 0 {
-			subjects = []string{""}
-		}
-		for _, person := range subjects {
-			if err := enc.Encode(fhirOf(r, person)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// fhirOf is one event about one person; person "" is about nobody.
-func fhirOf(r *audit.Record, person string) fhirAuditEvent {
-	e := fhirAuditEvent{
-		ResourceType: "AuditEvent", ID: r.ID.String(), Type: fhirCoding{hl7 + "audit-event-type", "rest", "RESTful Operation"},
-		Action: "R", Recorded: r.Occurred.UTC().Format("2006-01-02T15:04:05.000Z"), Outcome: "0",
-		Source: fhirSource{Observer: fhirReference{Display: "Kith"}, Type: []fhirCoding{{hl7 + "security-source-type", "4", "Application Server"}}},
-	}
-	interaction, profile := "read", ""
-	switch r.Kind {
-	case audit.KindRead, audit.KindPrint, audit.KindPhone, audit.KindEmergency:
-		profile = "Read"
-	case audit.KindSearch, audit.KindLogView, audit.KindLogExport:
-		interaction, profile, e.Action = "search", "Query", "E"
-	case audit.KindSignIn, audit.KindSignOut, audit.KindAuthFailure, audit.KindForbidden:
-		e.Type = fhirCoding{dicom, "110114", "User Authentication"}
-		interaction, e.Action = "", "E"
-	default:
-		interaction, profile, e.Action = "update", "Update", "U"
-	}
-	if interaction != "" {
-		e.Subtype = append(e.Subtype, fhirCoding{System: "http://hl7.org/fhir/restful-interaction", Code: interaction})
-	}
-	e.Subtype = append(e.Subtype, fhirCoding{System: "urn:kith:event-kind", Code: string(r.Kind)})
-	switch r.Outcome {
-	case audit.OutcomeDenied, audit.OutcomeNotFound, audit.OutcomeInvalid:
-		e.Outcome, e.OutcomeDesc = "4", string(r.Outcome)
-	case audit.OutcomeFailed, audit.OutcomePartly:
-		e.Outcome, e.OutcomeDesc = "8", string(r.Outcome)
-	}
-	e.Agent = fhirAgents(r)
-	if person != "" {
-		// The id must be one for each resource: event and person together.
-		e.ID = uuid.NewSHA1(r.ID, []byte(person)).String()
-		e.Entity = append(e.Entity, fhirEntity{
-			What: &fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:person-reference", Value: person}},
-			Type: &fhirCoding{hl7 + "audit-entity-type", "1", "Person"}, Role: &fhirCoding{hl7 + "object-role", "1", "Patient"},
-		})
-		if profile != "" {
-			profile = "Patient" + profile
-		}
-	}
-	if profile != "" && e.Outcome == "0" && person != "" {
-		e.Meta = &fhirMeta{Profile: []string{balp + profile}}
-	}
-	for _, x := range r.Released {
-		if person != "" && !slices.Contains(x.Subjects, person) {
-			continue
-		}
-		e.Entity = append(e.Entity, fhirReleased(&x)...)
-	}
-	if r.Family != uuid.Nil && len(r.Released) == 0 {
-		e.Entity = append(e.Entity, fhirEntity{
-			What: &fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:family", Value: r.Family.String()}},
-			Type: &fhirCoding{hl7 + "audit-entity-type", "2", "System Object"}, Role: &fhirCoding{hl7 + "object-role", "4", "Domain Resource"},
-		})
-	}
-	e.Entity = append(e.Entity, fhirEntity{
-		What: &fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:event", Value: r.ID.String()}},
-		Type: &fhirCoding{System: balpEntity, Code: "XrequestId"},
-	})
-	return e
-}
-
-func fhirAgents(r *audit.Record) []fhirAgent {
-	who := fhirReference{Display: r.Name}
-	if r.Worker != uuid.Nil {
-		who.Identifier = &fhirIdentifier{System: "urn:kith:worker", Value: r.Worker.String()}
-	} else if r.Client != "" {
-		who.Identifier = &fhirIdentifier{System: "urn:kith:client", Value: r.Client}
-	}
-	if who.Identifier == nil && who.Display == "" {
-		who.Display = "not signed in"
-	}
-	user := fhirAgent{Type: concept(hl7+"v3-ParticipationType", "IRCP", "information recipient"), Who: who, Requestor: true}
-	for _, role := range r.Roles {
-		user.Role = append(user.Role, *concept("urn:kith:role", role, ""))
-	}
-	if r.Purpose != "" {
-		user.PurposeOfUse = []fhirConcept{*concept("urn:kith:purpose", r.Purpose, "")}
-	}
-	agents := []fhirAgent{
-		{Type: concept(dicom, "110153", "Source Role ID"), Who: fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:agency", Value: orUnknown(r.Agency)}}},
-		{Type: concept(dicom, "110152", "Destination Role ID"), Who: fhirReference{Display: "Kith"}},
-		user,
-	}
-	return agents
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
-}
-
-func concept(system, code, display string) *fhirConcept {
-	return &fhirConcept{Coding: []fhirCoding{{System: system, Code: code, Display: display}}}
-}
-
-func fhirReleased(x *audit.Released) []fhirEntity {
-	name := x.Section + ", " + x.Level.String()
-	kind, role := &fhirCoding{hl7 + "audit-entity-type", "2", "System Object"}, &fhirCoding{hl7 + "object-role", "4", "Domain Resource"}
-	if len(x.Entries) == 0 {
-		return []fhirEntity{{What: &fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:agency", Value: orUnknown(x.Owner)}}, Type: kind, Role: role, Name: name}}
-	}
-	list := make([]fhirEntity, 0, len(x.Entries))
-	for _, ref := range x.Entries {
-		list = append(list, fhirEntity{What: entryReference(ref), Type: kind, Role: role, Name: name})
-	}
-	return list
-}
-
-func entryReference(ref proof.EntryRef) *fhirReference {
-	return &fhirReference{Identifier: &fhirIdentifier{System: "urn:kith:entry", Value: ref.String()}}
 }

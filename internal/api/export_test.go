@@ -49,11 +49,11 @@ func TestFHIRHasWhatR4Requires(t *testing.T) {
 		},
 	}
 	ids := map[string]bool{}
-	for person, entities := range map[string]int{"r-one": 4, "r-two": 3} {
+	for person, released := range map[string]int{"r-one": 2, "r-two": 1} {
 		e := fhirOf(r, person)
 		ids[e.ID] = true
-		if len(e.Entity) != entities {
-			t.Errorf("%s: %d entities, want %d", person, len(e.Entity), entities)
+		if len(e.Entity) != 3 || len(e.Entity[1].Detail) != released {
+			t.Errorf("%s: %+v, want a patient, one data object with %d details, and the event", person, e.Entity, released)
 		}
 		raw, err := json.Marshal(e)
 		if err != nil {

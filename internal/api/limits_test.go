@@ -1,7 +1,11 @@
 package api_test
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"kith/internal/api"
+	"kith/internal/disclosure"
 )
 
 func TestLimits(t *testing.T) {
@@ -33,7 +38,7 @@ func TestLimits(t *testing.T) {
 	long := x.observation("trio", map[string]any{"content": map[string]any{"concerns": strings.Repeat("a", 3000)}})
 	h.do(call{as: "health-visitor", path: "/v1/entries", body: long, purpose: "FS"}).want(http.StatusRequestEntityTooLarge)
 
-	h = x.hub(api.Limits{FamiliesPerHour: 2, SlowDown: 400 * time.Millisecond})
+	h = x.hub(api.Limits{}, disclosure.LookLimits{FamiliesPerHour: 2, SlowDown: 400 * time.Millisecond})
 	look := func() time.Duration {
 		began := time.Now()
 		h.do(call{as: "mh-practitioner", path: "/v1/families/" + uuid.NewString(), purpose: "FS"}).want(http.StatusNotFound)
@@ -50,6 +55,115 @@ func TestLimits(t *testing.T) {
 	look()
 	if n := x.count(`SELECT count(*) FROM kith.alert WHERE kind = 'bulk-look-up' AND event IS NOT NULL`); n != 1 {
 		t.Errorf("%d alarms, want one an hour", n)
+	}
+}
+
+// An answer that is larger than allowed is not given, and the access stands in
+// the log all the same.
+func TestAnAnswerIsBounded(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	h := x.hub(api.Limits{AnswerBytes: 3000})
+	got := h.read("social-worker", "trio", "FS").want(http.StatusRequestEntityTooLarge)
+	if got.head.Get("Content-Type") != "application/problem+json" || got.text("type") != "urn:kith:problem:answer-too-large" || got.head.Get("Kith-Receipt") == "" {
+		t.Errorf("%v %s", got.head, got.raw)
+	}
+	if len(got.raw) > 3000 || strings.Contains(string(got.raw), "Doyle") {
+		t.Errorf("something was given: %s", got.raw)
+	}
+	if n := x.count(`SELECT count(*) FROM kith.access_event WHERE kind = 'read' AND outcome IN ('released', 'partly')`); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	h.do(call{as: "social-worker", path: "/v1/grants"}).want(http.StatusOK)
+}
+
+// A client who sends its body slower than the route allows, or never, holds
+// nothing for ever; with or without a token.
+func TestASlowClientIsLetGo(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	h := x.hub(api.Limits{ReadTimeout: time.Second})
+	server := httptest.NewServer(h.http)
+	t.Cleanup(server.Close)
+	for name, headers := range map[string]string{
+		"a write":         "Authorization: Bearer " + x.token("health-visitor") + "\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n",
+		"without a token": "Content-Type: application/json\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := fmt.Fprintf(conn, "POST /v1/entries HTTP/1.1\r\nHost: hub\r\n%sContent-Length: 4000\r\n\r\n{", headers); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+			answer, err := io.ReadAll(conn) // ends when the hub closes the connection
+			if err != nil {
+				t.Fatalf("still waiting: %v", err)
+			}
+			if !strings.HasPrefix(string(answer), "HTTP/1.1 4") {
+				t.Errorf("answered %q", answer)
+			}
+		})
+	}
+}
+
+// Who enumerates by search is slowed down and alarmed: by how many searches,
+// hits or none, and by how many families the answers name.
+func TestSearchesInBulkAreSlowedDown(t *testing.T) {
+	t.Parallel()
+	x := newTown(t)
+	const slow = 400 * time.Millisecond
+	alarms := func() int {
+		return x.count(`SELECT count(*) FROM kith.alert a JOIN kith.access_event e ON e.id = a.event WHERE a.kind = 'bulk-look-up'`)
+	}
+	searched := func(h *replica, name string) (took time.Duration, families []string) {
+		began := time.Now()
+		got := h.search("social-worker", "FS", terms{"family_name": name}).want(http.StatusOK)
+		people, _ := got.json["people"].([]any)
+		for _, p := range people {
+			in, _ := p.(map[string]any)["families"].([]any)
+			for _, f := range in {
+				families = append(families, f.(map[string]any)["id"].(string))
+			}
+		}
+		return time.Since(began), families
+	}
+	h := x.hub(api.Limits{}, disclosure.LookLimits{SearchesPerHour: 2, SlowDown: slow})
+	searched(h, "Qwertz")
+	searched(h, "Qwertz") // the same again is one
+	searched(h, "Yxcvb")
+	if n := alarms(); n != 0 {
+		t.Errorf("%d alarms within the limit", n)
+	}
+	if took, _ := searched(h, "Asdfg"); took < slow {
+		t.Errorf("the third search took %s", took)
+	}
+	searched(h, "Hjklo")
+	if n := alarms(); n != 1 {
+		t.Errorf("%d alarms, want one an hour", n)
+	}
+
+	h = x.hub(api.Limits{}, disclosure.LookLimits{FoundPerHour: 1, SlowDown: slow})
+	seen := map[string]bool{}
+	for _, name := range []string{"Doyle", "Hobbs", "Rahman"} {
+		took, families := searched(h, name)
+		fresh := false
+		for _, f := range families {
+			fresh, seen[f] = fresh || !seen[f], true
+		}
+		if fresh && len(seen) > 1 && took < slow {
+			t.Errorf("an answer past the limit took %s", took)
+		}
+	}
+	if len(seen) < 3 {
+		t.Fatalf("only %d families were found: nothing was tried", len(seen))
+	}
+	if n := alarms(); n != 2 {
+		t.Errorf("%d alarms, want one more", n)
 	}
 }
 

@@ -1,15 +1,12 @@
 package api
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -27,6 +24,10 @@ type LogTree struct {
 	Officer  tree.Officer
 	Replicas []proof.Key   // that may have signed receipts
 	Log      proof.NoteKey // of the log
+	// Keys is the dated list of all keys, also of those that no longer sign.
+	Keys proof.KeyFile
+	// Announced is the same list, signed by the log's keys of today.
+	Announced []byte
 }
 
 // errNoTree: this replica serves no tree.
@@ -154,12 +155,20 @@ func (s *Server) getLogStatus(w http.ResponseWriter, _ *http.Request, p identity
 		return unavailable(err)
 	}
 	st := s.Tree.Tree.Status()
-	keys := proof.KeyFile{Logs: s.Tree.Tree.LogKeys(s.Tree.Log.Name), Replicas: s.Tree.Replicas}
 	return writeJSON(w, "", logStatus{
 		Stopped: s.Tree.Tree.Gate().Reasons(), LagMillis: st.Lag.Milliseconds(), Leading: st.Leading, Quorum: st.Quorum,
 		LastKnown: checkpointView{Origin: last.Origin, Size: last.Size, Root: last.Root},
-		Keys:      keys.String(),
+		Keys:      s.Tree.Keys.String(),
 	})
+}
+
+// getLogKeys answers GET /v1/log/keys: the dated list of the log's keys, as a
+// signed note, so that who trusts an old key learns of the new one by it.
+func (s *Server) getLogKeys(w http.ResponseWriter, _ *http.Request, p identity.Principal) error {
+	if err := s.mayCheck(p); err != nil {
+		return err
+	}
+	return writeBytes(w, "text/plain; charset=utf-8", s.Tree.Announced)
 }
 
 // resumeLog answers POST /v1/log/resumptions: one officer's word that a
@@ -196,109 +205,4 @@ func (s *Server) resumeLog(w http.ResponseWriter, r *http.Request, p identity.Pr
 	return writeJSONStatus(w, http.StatusAccepted, receipt.String(), map[string]string{
 		"receipt": receipt.String(), "next": "Another officer must ask for the same within an hour. The log then goes on under a new name, whose first entry says so.",
 	})
-}
-
-// exportAccessEvents answers GET /v1/access-events/export. What goes wrong
-// once the first byte has left cuts the answer off: half a file must not look
-// like a whole one.
-func (s *Server) exportAccessEvents(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	scope, err := scopeOf(p)
-	if err != nil {
-		return err
-	}
-	filter, _, err := filterOf(r)
-	if err != nil {
-		return err
-	}
-	format := r.URL.Query().Get("format")
-	if format == "" {
-		format = "ndjson"
-	}
-	if format == "ndjson" && s.Tree == nil {
-		return unavailable(errNoTree)
-	}
-	e := eventBy(r.Context(), p, audit.KindLogExport, audit.OutcomeDone)
-	e.Details = filterDetails(r)
-	e.Details["format"], e.Details["scope"] = format, strings.ToLower(scope.Name())
-	receipt, err := s.Recorder.Append(r.Context(), e)
-	if err != nil {
-		return unavailable(err)
-	}
-	w.Header().Set("Kith-Receipt", receipt.String())
-	out := &startedWriter{w: w}
-	switch format {
-	case "ndjson":
-		err = s.exportProven(r, out, scope, filter)
-	case "csv":
-		err = s.exportCSV(r.Context(), out, scope, filter)
-	case "fhir":
-		err = s.exportFHIR(r.Context(), out, scope, filter)
-	default:
-		return badField("format", "must be one of ndjson, csv, fhir")
-	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, tree.ErrNoCheckpoint):
-		return problem(http.StatusNotFound, "no-checkpoint", "There is no checkpoint yet", "The log is empty, or its first entries wait for their leaf. Try again in a second.")
-	case !out.started:
-		return unavailable(err)
-	}
-	s.Logger.ErrorContext(r.Context(), "export cut off", "request", requestID(r.Context()), "cause", err.Error())
-	panic(http.ErrAbortHandler)
-}
-
-// startedWriter knows whether anything has left.
-type startedWriter struct {
-	w       http.ResponseWriter
-	started bool
-}
-
-func (s *startedWriter) Write(b []byte) (int, error) {
-	s.started = true
-	return s.w.Write(b)
-}
-
-func (s *startedWriter) Header() http.Header { return s.w.Header() }
-
-// exportProven streams the export that kith-verify checks.
-func (s *Server) exportProven(r *http.Request, w *startedWriter, scope audit.Scope, f audit.Filter) error {
-	number := 0
-	if v := r.URL.Query().Get("log"); v != "" {
-		number, _ = strconv.Atoi(v) // the spec has checked it
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	return s.Tree.Reader.Export(r.Context(), s.Log, tree.Export{
-		Scope: scope, From: f.From, Until: f.Until, Number: number, Replicas: s.Tree.Replicas, Log: s.Tree.Log, Sign: s.Recorder.SignExport,
-		View: func(rec *audit.Record) ([]byte, error) {
-			var b bytes.Buffer
-			enc := json.NewEncoder(&b)
-			enc.SetEscapeHTML(false)
-			err := enc.Encode(eventOf(rec))
-			return bytes.TrimSpace(b.Bytes()), err
-		},
-	}, w)
-}
-
-// eachRecord pages through the log, newest first.
-func (s *Server) eachRecord(ctx context.Context, scope audit.Scope, f audit.Filter, each func(*audit.Record) error) error {
-	page := audit.Page{Limit: audit.MaxLimit}
-	if f.Until.IsZero() {
-		f.Until = time.Now().Add(time.Minute) // an export must come to an end while others read
-	}
-	for {
-		records, next, err := s.Log.List(ctx, scope, f, page)
-		if err != nil {
-			return err
-		}
-		for i := range records {
-			if err := each(&records[i]); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		page.After = next
-	}
 }

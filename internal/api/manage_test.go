@@ -151,15 +151,27 @@ func TestGrants(t *testing.T) {
 	}
 	// The entry is about the mother and both boys, and opens only when it may open for each of them.
 	var id string
-	for i := range x.count(`SELECT count(*) FROM kith.protection`) {
+	for i := range x.count(`SELECT count(*) FROM kith.protection p JOIN kith.membership m ON m.person = p.person WHERE m.family = $1`, x.family("fleeing")) {
 		if shows(there) {
 			t.Errorf("shown after %d grants", i)
 		}
-		whom := x.one(`SELECT person::text FROM kith.protection ORDER BY person OFFSET $1 LIMIT 1`, i)
+		whom := x.one(`SELECT p.person::text FROM kith.protection p JOIN kith.membership m ON m.person = p.person WHERE m.family = $1 ORDER BY 1 OFFSET $2 LIMIT 1`, x.family("fleeing"), i)
 		id = here.do(call{as: "team-manager", path: "/v1/grants", body: body(map[string]any{"person": whom})}).want(http.StatusCreated).text("id")
 	}
 	if !shows(there) {
 		t.Error("granted, and not shown")
+	}
+	// Nobody opens what another agency contributed, but the host where no kind owns that section.
+	given := x.count(`SELECT count(*) FROM kith.access_grant WHERE giver = 'CSC' AND agency = 'HV'`)
+	for _, giver := range []struct {
+		agency string
+		opens  bool
+	}{{"MH", false}, {"HOU", false}, {x.one(`SELECT v.owner FROM kith.entry_version v JOIN kith.entry_subject s ON s.version = v.id
+		WHERE v.section = 'protected-address' AND s.person = $1 AND v.latest LIMIT 1`, person), true}, {"CSC", true}} {
+		x.exec(`UPDATE kith.access_grant SET giver = $1 WHERE agency = 'HV' AND section = 'protected-address'`, giver.agency)
+		if shows(here) != giver.opens {
+			t.Errorf("%d grants by %s: shown %t, want %t", given, giver.agency, !giver.opens, giver.opens)
+		}
 	}
 	if list := there.do(call{as: "health-visitor", path: "/v1/grants"}).want(http.StatusOK); !strings.Contains(string(list.raw), id) {
 		t.Errorf("the holder's grants: %s", list.raw)

@@ -81,6 +81,7 @@ func blockedProblem(b *policy.Blocked) *Problem {
 		"policy-closed":                "It was activated or taken back already.",
 		"policy-state":                 "This version cannot become active from where it stands.",
 		"policy-early":                 "It starts later. Nothing was activated.",
+		"policy-report-pending":        "Its report is still being computed: nobody approves what has not been shown whole. Try again when it is there.",
 		"policy-refused":               "The draft changes what no approval can change.",
 		"policy-tests":                 "The draft's own stories or tests do not hold.",
 		"policy-changes-nothing":       "This version is the active one already.",

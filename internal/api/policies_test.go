@@ -80,17 +80,27 @@ func TestTheOfficersWalk(t *testing.T) {
 		t.Errorf("the report does not say who gains: %.2000s", sub.raw)
 	}
 	s := "/v1/policies/submissions/" + sub.text("id")
-	no := h.do(call{as: "ig-author-csc", path: s + "/activation", method: http.MethodPost}).want(409)
-	if !slices.Equal(no.list("missing"), []string{"MH"}) {
-		t.Errorf("the refusal does not say who is missing: %s", no.raw)
+	if early := h.do(call{as: "ig-author-csc", path: s + "/activation", method: http.MethodPost}).want(409); !strings.Contains(early.text("type"), "policy-report-pending") {
+		t.Errorf("activated before the report was whole: %s", early.raw)
 	}
 	if got := h.read("detective", story, "FS").want(200).shows("mh-involvement"); len(got) > 0 {
 		t.Fatalf("a refused activation opened %v", got)
 	}
 	both := map[string]any{"digest": sub.text("digest"), "compared_with": sub.text("compared_with"), "why": "in children's interest"}
 	h.do(call{as: "ig-author-csc", path: s + "/approvals", body: both}).want(403)
+	if early := h.do(call{as: "ig-approver-mh", path: s + "/approvals", body: both}).want(409); !strings.Contains(early.text("type"), "policy-report-pending") {
+		t.Errorf("approved before the report was whole: %s", early.raw)
+	}
+	h.weigh()
+	whole := h.do(call{as: "ig-approver-mh", path: s}).want(200)
+	if effect, _ := whole.json["effect"].(map[string]any); effect["state"] != "complete" || effect["past"] == nil || effect["live"] == nil {
+		t.Errorf("the report is not whole: %v", whole.json["effect"])
+	}
 	h.do(call{as: "ig-approver-pol", path: s + "/approvals", body: both}).want(201) // may, and is not enough
-	h.do(call{as: "ig-author-csc", path: s + "/activation", method: http.MethodPost}).want(409)
+	no := h.do(call{as: "ig-author-csc", path: s + "/activation", method: http.MethodPost}).want(409)
+	if !slices.Equal(no.list("missing"), []string{"MH"}) {
+		t.Errorf("the refusal does not say who is missing: %s", no.raw)
+	}
 	wrong := map[string]any{"digest": sub.text("compared_with"), "compared_with": sub.text("compared_with")}
 	h.do(call{as: "ig-approver-mh", path: s + "/approvals", body: wrong}).want(409)
 	h.do(call{as: "privacy-officer-mh", path: s + "/advice", body: map[string]any{"advice": "proportionate if audited"}}).want(201)
@@ -141,6 +151,7 @@ func TestTheOfficersWalk(t *testing.T) {
 	if got := back.list("missing"); len(got) > 0 {
 		t.Errorf("mental health takes back what is its own, and %v must approve", got)
 	}
+	h.weigh()
 	h.do(call{as: "ig-approver-mh", path: "/v1/policies/submissions/" + back.text("id") + "/activation", method: http.MethodPost}).want(200)
 	if got := h.read("detective", story, "FS").want(200).shows("mh-involvement"); len(got) > 0 {
 		t.Errorf("after the return the detective is shown %v", got)
@@ -157,7 +168,7 @@ func TestTheOfficersWalk(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"draft-opened:done", "draft-edited:done", "submitted:done", "activated:denied", "approved:denied", "approved:done", "advised:done", "activated:done",
-		"suspend:done", "resume-asked:done", "resume:done", "return-proposed:done"} {
+		"suspend:done", "resume-asked:done", "resume:done", "return-proposed:done", "report-computed:done"} {
 		if !slices.Contains(actions, want) {
 			t.Errorf("the log does not tell of %s: %v", want, actions)
 		}
@@ -236,6 +247,7 @@ func TestTheAppCannotActivateByItself(t *testing.T) {
 	x.exec(`INSERT INTO kith.policy_submission (id, partnership, digest, compared_with, agency, authors, submitted_by, why, report)
 		SELECT '00000000-0000-4000-8000-00000000000a', 'northby', decode(repeat('ab', 32), 'hex'), h.digest, 'CSC', ARRAY[$1::uuid], $1, 'w', '' FROM kith.policy_head h`, worker)
 	x.exec(`INSERT INTO kith.policy_need (submission, agency, why) VALUES ('00000000-0000-4000-8000-00000000000a', 'MH', '{}')`)
+	x.exec(`INSERT INTO kith.policy_effect (submission, state, result) VALUES ('00000000-0000-4000-8000-00000000000a', 'complete', '{}')`)
 	approve := func(agency, as string) error {
 		_, err := app.Exec(t.Context(), `INSERT INTO kith.policy_approval (id, submission, digest, compared_with, agency, worker, name)
 			SELECT gen_random_uuid(), s.id, s.digest, s.compared_with, $1, $2, 'n' FROM kith.policy_submission s`, agency, x.people[as].Worker)

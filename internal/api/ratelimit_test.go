@@ -41,36 +41,3 @@ func TestPaceOfRequests(t *testing.T) {
 		t.Errorf("%d callers are remembered", len(x.callers))
 	}
 }
-
-func TestPaceOfFamilies(t *testing.T) {
-	t.Parallel()
-	x := newPace()
-	p := identity.Principal{Worker: uuid.New()}
-	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
-	var seen []uuid.UUID
-	for range 3 {
-		id := uuid.New()
-		seen = append(seen, id)
-		if slow, alarm := x.family(p, id, 3, now); slow || alarm {
-			t.Error("slow within the limit")
-		}
-	}
-	if slow, _ := x.family(p, seen[0], 3, now); slow {
-		t.Error("the same family again is slow")
-	}
-	if slow, alarm := x.family(p, uuid.New(), 3, now); !slow || !alarm {
-		t.Errorf("one too many: slow %v, alarm %v", slow, alarm)
-	}
-	if slow, alarm := x.family(p, uuid.New(), 3, now.Add(time.Minute)); !slow || alarm {
-		t.Errorf("the next: slow %v, alarm %v", slow, alarm)
-	}
-	if slow, _ := x.family(p, uuid.New(), 3, now.Add(2*time.Hour)); slow {
-		t.Error("slow after the hour")
-	}
-	for range 1000 {
-		x.family(p, uuid.New(), 3, now.Add(2*time.Hour))
-	}
-	if n := len(x.callers[who(p)].families); n > 48 {
-		t.Errorf("%d families are remembered", n)
-	}
-}

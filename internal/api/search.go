@@ -32,7 +32,7 @@ func (s *Server) searchPeople(w http.ResponseWriter, r *http.Request, p identity
 	})
 	var field *family.FieldError
 	if errors.As(err, &field) {
-		return badField(field.Field, field.Rule)
+		return s.badRule(r, p, field)
 	}
 	if err != nil {
 		return s.refused(w, err)

@@ -20,6 +20,7 @@ import (
 	"kith/internal/disclosure"
 	"kith/internal/family"
 	"kith/internal/identity"
+	"kith/internal/outbox"
 	"kith/internal/policy"
 )
 
@@ -30,13 +31,18 @@ var spec []byte
 type Config struct {
 	Verifier   *identity.Verifier
 	Door       *disclosure.Door
-	Recorder   *audit.Recorder     // appends events that release nothing
-	Log        *audit.Log          // reads the log, as the auditor's role
-	Tree       *LogTree            // proves the log; nil: a hub without a tree, whose routes answer 503
-	Failures   *audit.AuthFailures // counts callers without a good token
-	Intake     *family.Intake      // takes contributions
-	Office     *policy.Office      // where officers change the policy
-	Agreements *agreement.Register // where parties act on live agreements
+	Recorder   *audit.Recorder       // appends events that release nothing
+	Log        *audit.Log            // reads the log, as the auditor's role
+	Reviews    *disclosure.Reviews   // what the auditor and the privacy officers look at
+	Explain    *disclosure.Explainer // explains and replays the log; nil: its routes answer 503
+	Tree       *LogTree              // proves the log; nil: a hub without a tree, whose routes answer 503
+	Keeper     *audit.Keeper         // erases, holds and drops; nil: a hub without the retention role, whose routes answer 503
+	Failures   *audit.AuthFailures   // counts callers without a good token
+	Intake     *family.Intake        // takes contributions
+	Office     *policy.Office        // where officers change the policy
+	Agreements *agreement.Register   // where parties act on live agreements
+	Papers     *disclosure.Papers    // documents made from the active version
+	Outbox     *outbox.Box           // word to those who must act
 	Logger     *slog.Logger
 	Metrics    *Metrics
 	Limits     Limits
@@ -50,9 +56,8 @@ type Limits struct {
 	SubmissionBytes   int64         // its body; default 1 GiB
 	HeaderBytes       int           // all headers; default 64 KiB
 	WriteBytes        int64         // the body of a single write; default 512 KiB
+	AnswerBytes       int           // one answer that is no stream; default 8 MiB
 	RequestsPerMinute int           // of one caller, at each replica; default 600, negative none
-	FamiliesPerHour   int           // that one caller asks for before each further one is slow and an alarm is raised; default 60, negative none
-	SlowDown          time.Duration // by how much; default 2 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -68,14 +73,11 @@ func (l Limits) withDefaults() Limits {
 	if l.RequestsPerMinute == 0 {
 		l.RequestsPerMinute = 600
 	}
-	if l.FamiliesPerHour == 0 {
-		l.FamiliesPerHour = 60
-	}
-	if l.SlowDown == 0 {
-		l.SlowDown = 2 * time.Second
-	}
 	if l.WriteBytes == 0 {
 		l.WriteBytes = 512 << 10
+	}
+	if l.AnswerBytes == 0 {
+		l.AnswerBytes = 8 << 20
 	}
 	if l.HeaderBytes == 0 {
 		l.HeaderBytes = 64 << 10
@@ -156,9 +158,14 @@ func (s *Server) routes() {
 
 	s.policyRoutes()
 	s.agreementRoutes()
+	s.paperRoutes()
+	s.mux.Get("/v1/outbox", s.caller(s.Limits.ReadTimeout, s.listOutbox))
+	s.disposalRoutes()
+	s.reviewRoutes()
 	s.mux.Get("/v1/access-events", s.caller(s.Limits.ReadTimeout, s.listAccessEvents))
 	s.mux.Get("/v1/access-events/export", s.caller(s.Limits.SubmissionTimeout, s.exportAccessEvents))
 	s.mux.Get("/v1/access-events/{event}", s.caller(s.Limits.ReadTimeout, s.readAccessEvent))
+	s.explainRoutes()
 	s.mux.Get("/v1/access-events/{event}/proof", s.caller(s.Limits.ReadTimeout, s.proveAccessEvent))
 	s.mux.Get("/v1/log/checkpoint", s.caller(s.Limits.ReadTimeout, s.getCheckpoint))
 	s.mux.Get("/v1/log/tile/{level}/{a}", s.caller(s.Limits.ReadTimeout, s.getTile))
@@ -198,6 +205,7 @@ func (s *Server) caller(limit time.Duration, h callerHandler) http.HandlerFunc {
 		if err := s.keepPace(w, r, p); err != nil {
 			return err
 		}
+		within(w, limit)
 		if err := s.validate(r); err != nil {
 			return err
 		}
@@ -213,7 +221,8 @@ func (s *Server) plain(h handler) http.HandlerFunc {
 		start := time.Now()
 		id := uuid.NewString()
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
-		out := &recorder{ResponseWriter: w}
+		out := &recorder{ResponseWriter: w, most: s.Limits.AnswerBytes}
+		within(out, s.Limits.ReadTimeout)
 		head := out.Header()
 		head.Set("Cache-Control", "no-store")
 		head.Set("X-Content-Type-Options", "nosniff")
@@ -248,6 +257,18 @@ func (s *Server) plain(h handler) http.HandlerFunc {
 		}
 		s.Logger.LogAttrs(r.Context(), level, "request", attrs...)
 	}
+}
+
+// answering is how long an answer may take to leave once its time is up.
+const answering = 5 * time.Second
+
+// within ends the connection of a client who sends the body, or takes the
+// answer, more slowly than the route's limit allows: what waits for a client is
+// not ended by the request's context.
+func within(w http.ResponseWriter, limit time.Duration) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(limit)) // no connection, no deadline: a test's recorder
+	_ = rc.SetWriteDeadline(time.Now().Add(limit + answering))
 }
 
 // guarded turns a panic into an error, so that one request cannot end the hub.
@@ -288,6 +309,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	most   int // of an answer that is written whole; 0 no limit
 }
 
 func (r *recorder) WriteHeader(status int) {

@@ -47,10 +47,6 @@ func (s *Server) contribute(w http.ResponseWriter, r *http.Request, p identity.P
 		return unavailable(err)
 	}
 	rc := http.NewResponseController(w)
-	// A long file outlives the server's own time limits; the route's limit holds.
-	deadline, _ := r.Context().Deadline()
-	_ = rc.SetReadDeadline(deadline)
-	_ = rc.SetWriteDeadline(deadline)
 	_ = rc.EnableFullDuplex()
 
 	report := &reportWriter{w: w, rc: rc, receipt: receipt.String()}

@@ -28,6 +28,7 @@ import (
 	"kith/internal/family"
 	"kith/internal/identity"
 	"kith/internal/identity/issuer"
+	"kith/internal/outbox"
 	"kith/internal/policy"
 	"kith/internal/postgres"
 	"kith/internal/postgres/pgtest"
@@ -117,9 +118,29 @@ type replica struct {
 	town *town
 	http http.Handler
 	door *disclosure.Door
+
+	office      *policy.Office
+	box         *outbox.Box
+	weigher     *disclosure.Weigher
+	corrections *disclosure.Corrections
 }
 
-func (x *town) hub(limits api.Limits) *replica {
+// weigh computes the effects of all that was submitted.
+func (h *replica) weigh() {
+	h.town.t.Helper()
+	for {
+		did, err := h.weigher.Next(h.town.t.Context())
+		if err != nil {
+			h.town.t.Fatal(err)
+		}
+		if !did {
+			return
+		}
+	}
+}
+
+// hub makes a replica; it slows nobody down unless looks says so.
+func (x *town) hub(limits api.Limits, looks ...disclosure.LookLimits) *replica {
 	x.t.Helper()
 	app := x.db.Pool(x.t, "app")
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -150,15 +171,34 @@ func (x *town) hub(limits api.Limits) *replica {
 	}
 	desks := &disclosure.Desks{Directory: directory, Now: time.Now, Kinds: active}
 	door := &disclosure.Door{Pool: app, Recorder: recorder, Policy: versions.At, Desk: desks.Desk, Now: time.Now, Log: log}
+	for _, l := range looks {
+		door.Looks = disclosure.NewLooks(l, recorder, time.Now)
+	}
 	reader, err := audit.NewLog(x.db.Pool(x.t, "auditor"), demo.Partnership, bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		x.t.Fatal(err)
 	}
+	office := &policy.Office{Pool: app, Recorder: recorder, Sandbox: policy.Sandbox{Command: []string{os.Args[0], policy.SandboxCommand}},
+		Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader}
+	weigher := &disclosure.Weigher{Office: office, Past: audit.NewPast(x.db.Pool(x.t, "replay"), demo.Partnership), Pool: app, Reference: reader.Reference,
+		Now: time.Now, Random: rand.Reader, Log: log}
+	past := x.db.Pool(x.t, "replay")
+	explainer := &disclosure.Explainer{Door: door, Log: reader, Replayer: &disclosure.Replayer{
+		Past: audit.NewPast(past, demo.Partnership), Versions: policy.NewVersions(past, policy.Options{Deadline: 10 * time.Second}, 2).At, Recorder: recorder, Log: log,
+	}}
+	agreements := &agreement.Register{Pool: app, Recorder: recorder, Partnership: demo.Partnership, Random: rand.Reader}
+	box, err := outbox.New(outbox.Config{Pool: app, Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader,
+		Sources: []outbox.Source{agreements.Notices, office.Notices, recorder.Notices("HUB", time.Now)}})
+	if err != nil {
+		x.t.Fatal(err)
+	}
 	server, err := api.New(api.Config{
+		Outbox:   box,
+		Explain:  explainer,
 		Verifier: verifier, Door: door, Recorder: recorder, Log: reader, Failures: audit.NewAuthFailures(recorder), Logger: log, Limits: limits,
-		Office: &policy.Office{Pool: app, Recorder: recorder, Sandbox: policy.Sandbox{Command: []string{os.Args[0], policy.SandboxCommand}},
-			Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader},
-		Agreements: &agreement.Register{Pool: app, Recorder: recorder, Partnership: demo.Partnership, Random: rand.Reader},
+		Office:     office,
+		Agreements: agreements,
+		Papers:     &disclosure.Papers{Door: door, Directory: directory, Agreements: agreements, Log: reader},
 		Intake: &family.Intake{Pool: app, Now: time.Now, Catalogue: func(ctx context.Context) (family.Catalogue, error) {
 			v, err := active(ctx)
 			if err != nil {
@@ -170,7 +210,8 @@ func (x *town) hub(limits api.Limits) *replica {
 	if err != nil {
 		x.t.Fatal(err)
 	}
-	return &replica{town: x, http: server, door: door}
+	return &replica{town: x, box: box, http: server, door: door, office: office, weigher: weigher,
+		corrections: &disclosure.Corrections{Pool: app, Recorder: recorder, Log: reader, Partnership: demo.Partnership, Now: time.Now}}
 }
 
 func (x *town) token(as string) string {

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"html/template"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"kith/internal/disclosure"
+	"kith/internal/identity"
+	"kith/internal/policy"
+)
+
+func (s *Server) paperRoutes() {
+	s.mux.Get("/v1/policies/papers/{paper}", s.caller(s.Limits.ReadTimeout, s.getPaper))
+	s.mux.Get("/v1/agreements/{agreement}/document", s.caller(s.Limits.ReadTimeout, s.getAgreementDocument))
+}
+
+// getPaper answers GET /v1/policies/papers/{paper}: what the active version says
+// as a document, and what of it was used.
+func (s *Server) getPaper(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
+	if !s.Papers.MayRead(p) {
+		return forbidden("role", "These papers are for those who look after information, and for auditors.", nil)
+	}
+	code := chi.URLParam(r, "paper")
+	if code == policy.PaperUse { // it comes from the log
+		receipt, err := s.logView(r.Context(), p, uuid.Nil, map[string]string{"what": "use of clauses"})
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Kith-Receipt", receipt.String())
+	}
+	paper, err := s.Papers.Paper(r.Context(), p, code)
+	return s.writePaper(w, r, paper, err)
+}
+
+// getAgreementDocument answers GET /v1/agreements/{agreement}/document.
+func (s *Server) getAgreementDocument(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
+	if !s.Papers.MayRead(p) {
+		return forbidden("role", "This document is for those who look after information, and for auditors.", nil)
+	}
+	paper, err := s.Papers.Agreement(r.Context(), p, chi.URLParam(r, "agreement"))
+	return s.writePaper(w, r, paper, err)
+}
+
+func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, paper policy.Paper, err error) error {
+	if errors.Is(err, disclosure.ErrNoPaper) {
+		return problem(http.StatusNotFound, "unknown", "There is nothing like that", "There are the papers processing, privacy-notice and use, and a document for each agreement.")
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	switch r.URL.Query().Get("format") {
+	case "csv":
+		data, err := PaperCSV(paper)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Disposition", `attachment; filename="`+paper.Code+`.csv"`)
+		return writeBytes(w, "text/csv; charset=utf-8", data)
+	case "html":
+		var page bytes.Buffer
+		if err := paperPage.Execute(&page, paper); err != nil {
+			return err
+		}
+		return writeBytes(w, "text/html; charset=utf-8", page.Bytes())
+	}
+	return writeJSON(w, "", paper)
+}
+
+// PaperCSV writes a paper as one table: heading, then the columns of each part,
+// then its rows (RFC 4180; no cell is a formula).
+func PaperCSV(paper policy.Paper) ([]byte, error) {
+	var out bytes.Buffer
+	c := csv.NewWriter(&out)
+	c.UseCRLF = true
+	width := 1
+	for _, part := range paper.Parts {
+		width = max(width, len(part.Columns))
+	}
+	write := func(row []string) error {
+		row = append([]string{}, row...)
+		for i := range row {
+			row[i] = cell(row[i])
+		}
+		for len(row) < width+1 { // every record has as many fields
+			row = append(row, "")
+		}
+		return c.Write(row)
+	}
+	head := [][]string{{paper.Title}, {"Policy version", paper.Version}, {"Digest", paper.Digest.String()}, {"Made", stamp(paper.Made)}}
+	for _, row := range head {
+		if err := write(row); err != nil {
+			return nil, err
+		}
+	}
+	for _, part := range paper.Parts {
+		for i, row := range append([][]string{part.Columns}, part.Rows...) {
+			first := part.Heading
+			if i == 0 {
+				first = "Part"
+			}
+			if err := write(append([]string{first}, row...)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.Flush()
+	return out.Bytes(), c.Error()
+}
+
+// paperPage is a paper to print: no style, no script, headings and tables.
+var paperPage = template.Must(template.New("paper").Parse(`<!DOCTYPE html>
+<html lang="en-GB">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}}</title></head>
+<body>
+<h1>{{.Title}}</h1>
+<p>Policy version {{.Version}}, digest {{.Digest}}. Made {{.Made.Format "2 January 2006, 15:04"}} UTC.</p>
+{{range .Lead}}<p>{{.}}</p>
+{{end}}{{range .Parts}}<h2>{{.Heading}}</h2>
+{{with .Lead}}<p>{{.}}</p>
+{{end}}{{if .Rows}}<table border="1">
+<thead><tr>{{range .Columns}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
+<tbody>
+{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>
+{{end}}</tbody>
+</table>
+{{else}}<p>None.</p>
+{{end}}{{end}}</body>
+</html>
+`))
