@@ -71,6 +71,12 @@ func startChromium(t *testing.T) context.Context {
 
 func (h *hub) window(t *testing.T, browser context.Context) *window {
 	t.Helper()
+	return h.windowFor(t, browser, 90*time.Second)
+}
+
+// windowFor is a window for a walk that takes longer.
+func (h *hub) windowFor(t *testing.T, browser context.Context, limit time.Duration) *window {
+	t.Helper()
 	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
 	if err != nil {
 		t.Skip("SKIPPED, NOT PASSED: axe-core is not installed; run npm ci in internal/web")
@@ -80,7 +86,7 @@ func (h *hub) window(t *testing.T, browser context.Context) *window {
 	if err := chromedp.Do(ctx); err != nil { // the first must have no limit of its own
 		t.Fatalf("open a window: %v", err)
 	}
-	ctx, stop := context.WithTimeout(ctx, 90*time.Second)
+	ctx, stop := context.WithTimeout(ctx, limit)
 	t.Cleanup(stop)
 	w := &window{t: t, h: h, ctx: ctx, axe: string(axe)}
 	w.do(chromedp.EmulateViewport(1280, 900))
@@ -113,6 +119,20 @@ func (w *window) click(words string) {
 	if _, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.Search(xpath))); err != nil {
 		w.t.Fatalf("click %q: %v", words, err)
 	}
+}
+
+// send presses a button or link by its selector, and waits for the next page.
+func (w *window) send(css string) {
+	w.t.Helper()
+	if _, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.CSS(css))); err != nil {
+		w.t.Fatalf("press %s: %v", css, err)
+	}
+}
+
+// tick ticks what has these words beside it; no page follows.
+func (w *window) tick(words string) {
+	w.t.Helper()
+	w.do(chromedp.Click(chromedp.Search(fmt.Sprintf(`//label[contains(normalize-space(.), %q)]`, words))))
 }
 
 func (w *window) text() string {

@@ -22,6 +22,7 @@ type drawing struct {
 type stroke struct {
 	X1, Y1, X2, Y2 int
 	Dotted         bool
+	Broken         bool // lived together, not married
 	Word           string
 	WX, WY         int
 }
@@ -255,7 +256,9 @@ func (r *record) strokes(x map[uuid.UUID]int, y func(uuid.UUID) int) []stroke {
 			q := u.parents[len(u.parents)-1]
 			bar = y(p) + half + 8 + 5*(i%3)
 			left, right := min(x[p], x[q]), max(x[p], x[q])
-			out = append(out, stroke{X1: left, Y1: bar, X2: right, Y2: bar},
+			together := r.together(p, q)
+			out = append(out, together.marks(left, right, bar)...)
+			out = append(out, stroke{X1: left, Y1: bar, X2: right, Y2: bar, Broken: together.Broken},
 				stroke{X1: x[p], Y1: y(p) + half, X2: x[p], Y2: bar}, stroke{X1: x[q], Y1: y(q) + half, X2: x[q], Y2: bar})
 			from, down = (left+right)/2, bar
 		}
@@ -280,6 +283,48 @@ func (r *record) strokes(x map[uuid.UUID]int, y func(uuid.UUID) int) []stroke {
 		s := stroke{X1: x[l.From], Y1: y(l.From) + half, X2: x[l.To], Y2: y(l.To) - half, Dotted: true, Word: l.Relation}
 		s.WX, s.WY = (s.X1+s.X2)/2+6, (s.Y1+s.Y2)/2
 		out = append(out, s)
+	}
+	return out
+}
+
+// pair is how two adults' line is drawn.
+type pair struct {
+	Broken  bool // lived together
+	Strokes int  // one apart, two divorced
+	Year    string
+}
+
+// together reads what was told of a couple; where accounts differ the line
+// stays plain and the words have both.
+func (r *record) together(a, b uuid.UUID) pair {
+	status, until, told := "", "", 0
+	for _, c := range r.view.Couples {
+		if c.A == a && c.B == b || c.A == b && c.B == a {
+			if status != c.Status {
+				told++
+			}
+			status, until = c.Status, c.Until
+		}
+	}
+	p := pair{Broken: status == "together", Strokes: map[string]int{"separated": 1, "divorced": 2}[status]}
+	if told > 1 {
+		return pair{}
+	}
+	if p.Strokes > 0 && len(until) > 4 {
+		p.Year = until[:4]
+	}
+	return p
+}
+
+// marks are the strokes across a couple's line, with the year where it is known.
+func (p pair) marks(left, right, bar int) []stroke {
+	var out []stroke
+	for i := range p.Strokes {
+		at := (left*3+right)/4 + i*7
+		out = append(out, stroke{X1: at - 4, Y1: bar + 9, X2: at + 4, Y2: bar - 9})
+	}
+	if p.Year != "" {
+		out[0].Word, out[0].WX, out[0].WY = p.Year, (left*3+right)/4-12, bar-14
 	}
 	return out
 }
@@ -370,16 +415,18 @@ type personWords struct {
 	Name, Legal, Age, Born, Expected, Died, Anchor string
 	Language, Needs, NHS                           string
 	Child                                          bool
+	Page                                           string // of the person
 	Links                                          []linkWords
 }
 
-type linkWords struct{ Text, Note, Source string }
+type linkWords struct{ Text, Note, Source, Href string }
 
 func (r *record) personWords() []personWords {
 	var out []personWords
 	for _, id := range r.order {
 		p := r.persons[id]
-		w := personWords{Name: p.Name, Legal: p.Legal, Age: p.Age, Born: longDay(p.Born), Expected: longDay(p.Expected), Died: longDay(p.Died), Anchor: "person-" + id.String(), Child: p.Child, Needs: p.Needs}
+		w := personWords{Name: p.Name, Legal: p.Legal, Age: p.Age, Born: longDay(p.Born), Expected: longDay(p.Expected), Died: longDay(p.Died), Anchor: "person-" + id.String(), Child: p.Child, Needs: p.Needs,
+			Page: "/people/" + id.String() + "?family=" + r.view.Family.String()}
 		if p.Language != "" && p.Language != "English" {
 			w.Language = p.Language
 		}

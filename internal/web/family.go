@@ -30,6 +30,10 @@ type familyPage struct {
 	Drawing  *drawing
 	Words    []homeWords
 	Persons  []personWords
+	Couples  []coupleLine
+	Harm     []linkWords
+	Told     []toldLine
+	Manages  bool
 	Trio     []vulnerability
 	Line     timeline
 	Parts    []partRow
@@ -45,6 +49,7 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	page := rec.familyPage(s.Checklist, lineFilter(r.URL.Query()))
+	page.Manages = manages(v.by())
 	return s.write(w, v, http.StatusOK, "family", s.sheetOf(rec, choice, page))
 }
 
@@ -105,7 +110,13 @@ func (r *record) familyPage(checks []ChecklistItem, f filter) familyPage {
 	page.Ring = ring(page.Involved)
 	page.Stories = r.stories()
 	page.Drawing = r.draw()
-	page.Words, page.Persons = r.homes(), r.personWords()
+	page.Words, page.Persons, page.Couples = r.homes(), r.personWords(), r.coupleWords()
+	for _, h := range r.view.Harm {
+		page.Harm = append(page.Harm, r.harmLine(h))
+	}
+	for _, t := range r.toldLines() {
+		page.Told = append(page.Told, t.toldLine)
+	}
 	page.Trio = r.vulnerabilities()
 	page.Line = r.timeline(f)
 	page.Parts = r.parts()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"kith/internal/agreement"
 	"kith/internal/audit"
 	"kith/internal/demo"
 	"kith/internal/disclosure"
@@ -40,6 +42,8 @@ type hub struct {
 	stories map[string]demo.Story
 	people  map[string]demo.Account
 	output  *lines // what the face logged
+	weigher *disclosure.Weigher
+	sealed  sealed
 }
 
 func newHub(t *testing.T) *hub {
@@ -101,10 +105,20 @@ func newHub(t *testing.T) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := web.New(web.Config{
+	register := &agreement.Register{Pool: app, Recorder: recorder, Partnership: demo.Partnership, Random: rand.Reader}
+	office := &policy.Office{Pool: app, Recorder: recorder, Sandbox: policy.Sandbox{Command: []string{os.Args[0], policy.SandboxCommand}},
+		Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader}
+	h.weigher = &disclosure.Weigher{Office: office, Past: audit.NewPast(db.Pool(t, "replay"), demo.Partnership), Pool: app, Reference: h.log.Reference,
+		Accesses: 200, Views: 200, Now: time.Now, Random: rand.Reader, Log: quiet}
+	config := web.Config{
 		SignIn: signIn, Door: door, Directory: directory, Recorder: recorder, Log: h.log, Failures: audit.NewAuthFailures(recorder),
 		Logger: slog.New(slog.NewTextHandler(h.output, nil)), Now: time.Now, Demo: true,
-	})
+		Office:     office,
+		Agreements: register,
+		Papers:     &disclosure.Papers{Door: door, Directory: directory, Agreements: register, Log: h.log},
+	}
+	config.Audit, config.Admin = h.auditing(t, db, config, verifier)
+	pages, err := web.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,6 +310,8 @@ var (
 	printText   = regexp.MustCompile(`k-receipt">[0-9a-f-]{36}<`)
 	clockText   = regexp.MustCompile(`\d{1,2}\.\d{2}(am|pm)`)
 	sessionText = regexp.MustCompile(`data-session="\d+"`)
+	backText    = regexp.MustCompile(`name="back" value="[^"]*"`)
+	draftText   = regexp.MustCompile(`name="draft" value="[^"]*"`)
 )
 
 // tidy takes out what differs between two answers in any case.
@@ -303,6 +319,8 @@ func tidy(page string) string {
 	page = printText.ReplaceAllString(page, "PRINT")
 	page = receiptText.ReplaceAllString(page, "RECEIPT")
 	page = clockText.ReplaceAllString(page, "CLOCK")
+	page = backText.ReplaceAllString(page, "BACK") // the address that was asked for
+	page = draftText.ReplaceAllString(page, "DRAFT")
 	return sessionText.ReplaceAllString(page, "SESSION")
 }
 

@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,43 +14,94 @@ import (
 	"kith/internal/audit/proof"
 	"kith/internal/disclosure"
 	"kith/internal/identity"
+	"kith/internal/policy"
 )
 
 type myFamiliesPage struct {
-	Cases  []caseCard
-	More   bool
-	Worker bool
-	Notice disclosure.Notice
+	Groups  []caseGroup
+	More    bool
+	Worker  bool
+	Manager bool
+	Drafts  []unfinished
+	Notice  disclosure.Notice
+}
+
+// caseGroup is the cases with a meeting today, those that changed, or the rest.
+type caseGroup struct {
+	Title string
+	Cases []caseCard
+}
+
+type unfinished struct {
+	ID, Title string
+	Kept      time.Time
 }
 
 type caseCard struct {
 	disclosure.Case
 	Title    string
 	Children []childLine
+	Status   []string // what children's social care says is open
+	Today    []string
+	New      []string // headings of what is new
+	NewMore  int
+	Doubted  []doubtLine
 }
+
+// doubtLine is an entry of the own agency that somebody says is wrong.
+type doubtLine struct{ Text, Href string }
 
 type childLine struct{ Name, Age string }
 
 // myFamilies is the first page: the worker's open cases, one click from each record.
 func (s *Server) myFamilies(w http.ResponseWriter, r *http.Request, v visit) error {
+	if first := s.firstPage(v.by()); first != "" {
+		http.Redirect(w, r, first, http.StatusSeeOther)
+		return nil
+	}
 	desk, err := s.Door.Desk(r.Context())
 	if err != nil {
 		return err
 	}
-	page := myFamiliesPage{Worker: opensRecords(v.by()), Notice: desk.Notice}
+	page := myFamiliesPage{Worker: opensRecords(v.by()), Manager: manages(v.by()), Notice: desk.Notice}
 	sh := sheet{Title: s.words.say("my-families.title"), Nav: "families"}
 	if page.Worker {
-		list, err := s.Door.Caseload(r.Context(), v.by(), uuid.Nil, v.request)
+		before, err := s.lastVisits(r.Context(), v)
 		if err != nil {
 			return err
 		}
-		for _, c := range list.Cases {
-			page.Cases = append(page.Cases, s.card(c))
+		list, err := s.Door.CaseloadSince(r.Context(), v.by(), before, v.request)
+		if err != nil {
+			return err
 		}
+		page.Groups = s.groupCases(list.Cases)
 		page.More, sh.Receipt = list.More, list.Receipt
+		drafts, err := s.SignIn.Drafts(r.Context(), v.by())
+		if err != nil {
+			return err
+		}
+		for _, d := range drafts {
+			page.Drafts = append(page.Drafts, unfinished{d.ID.String(), d.Title, d.Kept})
+		}
 	}
 	sh.Page = page
 	return s.write(w, v, http.StatusOK, "myfamilies", sh)
+}
+
+// firstPage is where an officer begins; "" is the list of families.
+func (s *Server) firstPage(p identity.Principal) string {
+	switch {
+	case opensRecords(p):
+	case s.auditPages(p):
+		return "/log"
+	case s.policyPages(p):
+		return "/policy"
+	case s.Audit != nil && p.Has(roleSubjectAccess):
+		return "/log/person"
+	case s.Admin != nil && p.Has(roleAdmin):
+		return "/admin"
+	}
+	return ""
 }
 
 func (s *Server) card(c disclosure.Case) caseCard {
@@ -59,7 +112,80 @@ func (s *Server) card(c disclosure.Case) caseCard {
 		card.Children = append(card.Children, childLine{Name: k.Name, Age: s.words.ageOn(k.Born, s.Now())})
 	}
 	card.Title = s.words.familyName(names, c.Ref)
+	s.tell(&card)
 	return card
+}
+
+// newHeadings is how many headings of new entries stand on a card.
+const newHeadings = 3
+
+// groupCases puts the cases into the order of the day: what meets today, what
+// changed, the rest.
+func (s *Server) groupCases(cases []disclosure.Case) []caseGroup {
+	groups := []caseGroup{{Title: s.words.say("my-families.today")}, {Title: s.words.say("my-families.changed")}, {Title: s.words.say("my-families.rest")}}
+	for _, c := range cases {
+		card := s.card(c)
+		at := 2
+		switch {
+		case len(card.Today) > 0:
+			at = 0
+		case len(card.New)+len(card.Doubted) > 0:
+			at = 1
+		}
+		groups[at].Cases = append(groups[at].Cases, card)
+	}
+	return slices.DeleteFunc(groups, func(g caseGroup) bool { return len(g.Cases) == 0 })
+}
+
+// tell fills in what the list says of a case beside its children.
+func (s *Server) tell(card *caseCard) {
+	day := s.Now().In(london()).Format(time.DateOnly)
+	rec := &record{words: s.words}
+	heading := func(e disclosure.CaseEntry) (string, map[string]any) {
+		var content map[string]any
+		if json.Unmarshal(e.Content, &content) != nil {
+			content = nil
+		}
+		return rec.heading(policy.Section{Code: e.Section, Name: s.words.known("part."+e.Section, strings.ReplaceAll(e.Section, "-", " "))}, content), content
+	}
+	add := func(to *[]string, text string) {
+		if text != "" && !slices.Contains(*to, text) {
+			*to = append(*to, text)
+		}
+	}
+	for _, e := range card.News.Status {
+		_, content := heading(e)
+		said := entryCard{content: content}
+		if said.text("end") != "" || said.text("status") == "" {
+			continue
+		}
+		text := upperFirst(said.text("status"))
+		if review := said.text("review_date"); review >= day {
+			text = s.words.say("my-families.review", text, longDay(review))
+		}
+		add(&card.Status, text)
+		for _, field := range []string{"conference_date", "review_date"} {
+			if said.text(field) == day {
+				add(&card.Today, s.words.say("my-families."+field))
+			}
+		}
+	}
+	for _, e := range card.News.Today {
+		text, _ := heading(e)
+		add(&card.Today, text)
+	}
+	for _, e := range card.News.New {
+		if len(card.New) == newHeadings {
+			card.NewMore++
+			continue
+		}
+		text, _ := heading(e)
+		card.New = append(card.New, text)
+	}
+	for _, e := range card.News.Questioned {
+		text, _ := heading(e)
+		card.Doubted = append(card.Doubted, doubtLine{text, "/entries/" + e.ID.String() + "?family=" + card.Family.String()})
+	}
 }
 
 // agencyName gives an agency's name as its own people write it.
@@ -103,7 +229,35 @@ func (s *Server) lastVisit(ctx context.Context, v visit, family uuid.UUID) (seen
 	if err != nil {
 		return seen{}, err
 	}
-	return visitBefore(records, s.Now()), nil
+	return visitBefore(whole(records), s.Now()), nil
+}
+
+// lastVisits finds, family by family, what the reader was shown before this
+// sitting, as far as the newest reads tell.
+func (s *Server) lastVisits(ctx context.Context, v visit) (map[uuid.UUID]disclosure.Seen, error) {
+	records, _, err := s.Log.List(ctx, audit.OwnScope(v.by().Worker), audit.Filter{
+		Worker: v.by().Worker, Kind: audit.KindRead, Outcome: audit.OutcomeReleased,
+	}, audit.Page{Limit: 100})
+	if err != nil {
+		return nil, err
+	}
+	of := map[uuid.UUID][]audit.Record{}
+	for _, r := range whole(records) {
+		of[r.Family] = append(of[r.Family], r)
+	}
+	out := map[uuid.UUID]disclosure.Seen{}
+	for family, reads := range of {
+		if before := visitBefore(reads, s.Now()); !before.at.IsZero() {
+			out[family] = disclosure.Seen{At: before.at, Entries: before.entries}
+		}
+	}
+	return out, nil
+}
+
+// whole leaves out reads of one entry or for a form: what they did not show is
+// not new for that.
+func whole(records []audit.Record) []audit.Record {
+	return slices.DeleteFunc(records, func(r audit.Record) bool { return r.Details["only"] != "" })
 }
 
 // visitBefore joins reads, newest first, into visits and gives the last one

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -26,6 +27,7 @@ type purposePage struct {
 	Others   []policy.Purpose
 	Reason   string
 	Errors   []formError
+	Back     string // where to go on; empty: the family's page
 }
 
 type childBox struct {
@@ -69,7 +71,7 @@ func (s *Server) purposePage(w http.ResponseWriter, r *http.Request, v visit, st
 	if err != nil {
 		return err
 	}
-	page := purposePage{Family: family.String(), Chosen: choice.Purpose, Reason: choice.Reason, Errors: wrong, Others: version.PurposesFor(v.by().Kind, v.by().Roles)}
+	page := purposePage{Back: backFrom(r), Family: family.String(), Chosen: choice.Purpose, Reason: choice.Reason, Errors: wrong, Others: version.PurposesFor(v.by().Kind, v.by().Roles)}
 	if len(page.Others) == 0 {
 		return &fault{status: http.StatusForbidden, key: "error.role"}
 	}
@@ -129,8 +131,39 @@ func (s *Server) choosePurpose(w http.ResponseWriter, r *http.Request, v visit) 
 	if err := s.SignIn.Choose(r.Context(), v.token, id, choice); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/families/"+id.String(), http.StatusSeeOther)
+	back := "/families/" + id.String()
+	if to := backFrom(r); to != "" {
+		back = to
+	}
+	http.Redirect(w, r, back, http.StatusSeeOther)
 	return nil
+}
+
+// backFrom is the page of ours that was asked for before the purpose was.
+func backFrom(r *http.Request) string {
+	back := r.URL.Query().Get("back")
+	if r.Method == http.MethodPost {
+		back = r.PostFormValue("back")
+	}
+	if back = identity.LocalPath(back); back == "/" {
+		return ""
+	}
+	return back
+}
+
+// choiceFor gives for what the session looks at a family. Where it has not said
+// so the purpose page has been sent for, and done is true.
+func (s *Server) choiceFor(w http.ResponseWriter, r *http.Request, v visit, family uuid.UUID) (choice identity.Choice, done bool, err error) {
+	choice, err = s.SignIn.Choice(r.Context(), v.token, family)
+	if errors.Is(err, identity.ErrNoChoice) {
+		to := "/families/" + family.String() + "/purpose"
+		if r.Method == http.MethodGet && r.URL.Path != "/families/"+family.String() {
+			to += "?" + url.Values{"back": {identity.LocalPath(r.URL.RequestURI())}}.Encode()
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return choice, true, nil
+	}
+	return choice, false, err
 }
 
 // readFamily reads a record under the session's choice. Where there is none, or
@@ -140,16 +173,17 @@ func (s *Server) readFamily(w http.ResponseWriter, r *http.Request, v visit) (vi
 	if err != nil {
 		return view, choice, false, err
 	}
-	choice, err = s.SignIn.Choice(r.Context(), v.token, id)
-	if errors.Is(err, identity.ErrNoChoice) {
-		http.Redirect(w, r, "/families/"+id.String()+"/purpose", http.StatusSeeOther)
-		return view, choice, true, nil
-	}
-	if err != nil {
-		return view, choice, false, err
+	return s.readOf(w, r, v, id, nil)
+}
+
+// readOf reads a record, or what of it a page needs.
+func (s *Server) readOf(w http.ResponseWriter, r *http.Request, v visit, id uuid.UUID, only *disclosure.Only) (view disclosure.View, choice identity.Choice, done bool, err error) {
+	choice, done, err = s.choiceFor(w, r, v, id)
+	if err != nil || done {
+		return view, choice, done, err
 	}
 	view, err = s.Door.Read(r.Context(), v.by(), disclosure.Request{
-		Family: id, Children: choice.Children, Purpose: choice.Purpose, Reason: choice.Reason, RequestID: v.request,
+		Family: id, Children: choice.Children, Purpose: choice.Purpose, Reason: choice.Reason, RequestID: v.request, Only: only,
 	})
 	var refusal *disclosure.Refusal
 	if errors.As(err, &refusal) && refusal.Code == disclosure.RefusedReason {

@@ -24,6 +24,7 @@ type record struct {
 	version  *policy.Version
 	agencies map[string]identity.Agency
 	kind     string // of the reader's agency
+	roles    []string
 	words    words
 	now      time.Time
 	before   seen
@@ -76,6 +77,8 @@ type entryCard struct {
 	New       bool
 	Doubted   bool
 	Href      string // of the part of the record where it stands whole
+	Page      string // of the entry itself
+	Concern   string // where one says that it is about the wrong person, or wrong
 	Account   uuid.UUID
 	content   map[string]any
 }
@@ -213,17 +216,25 @@ func (r *record) card(section policy.Section, s disclosure.SectionView, e *discl
 		ID: e.ID, Version: e.Version, Section: s.Section, Part: upperFirst(s.Name), Group: section.Group, Owner: r.owner(e.Owner), OwnerCode: e.Owner,
 		Recorded: e.Dates.Recorded, Day: e.Dates.Event, Subjects: r.names(e.Subjects), People: e.Subjects, Why: e.Reason,
 		Href:    "/families/" + r.view.Family.String() + "/parts/" + s.Section + "#entry-" + e.ID.String(),
+		Page:    "/entries/" + e.ID.String() + "?family=" + r.view.Family.String(),
+		Concern: "/entries/" + e.ID.String() + "/concern?family=" + r.view.Family.String(),
 		Summary: e.Level == policy.Summary, By: e.SummaryBy, On: e.SummaryOn, Doubted: e.Questioned,
 	}
 	if c.Day == "" {
 		c.Day = c.Recorded
 	}
 	c.When = longDay(c.Day)
-	if e.Dates.EventUntil != "" {
+	if e.Dates.EventUntil != "" && e.Dates.EventUntil != e.Dates.Event {
 		c.When = r.words.say("entry.from-until", longDay(c.Day), longDay(e.Dates.EventUntil))
 	}
-	if e.Dates.Words != "" {
-		c.When = r.words.say("entry.when-words", c.When, e.Dates.Words)
+	switch words := e.Dates.Words; {
+	case words == "":
+	case e.Dates.EventUntil != "" && e.Dates.EventUntil != e.Dates.Event:
+		c.When = asSaid(words) // a month, a season or a year: its first and last day say no more
+	case e.Dates.Event == "":
+		c.When = words
+	default:
+		c.When = r.words.say("entry.when-words", c.When, strings.TrimSpace(strings.TrimPrefix(words, e.Dates.Event)))
 	}
 	if e.OutOfDate {
 		c.OutOfDate = e.SummaryReview
@@ -246,6 +257,14 @@ func (r *record) card(section policy.Section, s disclosure.SectionView, e *discl
 	c.Labels = r.labels(e)
 	c.Heading = r.heading(section, c.content)
 	return c
+}
+
+// asSaid writes a month as words; other words stay as they were said.
+func asSaid(words string) string {
+	if t, err := time.Parse("2006-01", words); err == nil {
+		return t.Format("January 2006")
+	}
+	return words
 }
 
 func (r *record) statement(source string, content map[string]any) string {

@@ -36,6 +36,7 @@ type sheet struct {
 	Who     *who
 	Ends    time.Time
 	Request string
+	Here    string // the address that was asked for, if it can be asked for again
 	Demo    bool
 	Warn    int64 // seconds until the session ends, for the script
 }
@@ -44,6 +45,12 @@ type sheet struct {
 type who struct {
 	Name, Role, Agency string
 	Worker             bool // opens family records
+	Policy             bool // works on the sharing policy
+	Manager            bool // allocates work
+	Audit              bool // looks after the log
+	Account            bool // answers people who ask what was shared about them
+	Admin              bool // looks after the hub
+	Both               bool // works on the policy and looks after the log: one at a time
 }
 
 // purposeBar says for what, about whom and since when.
@@ -58,11 +65,12 @@ type purposeBar struct {
 func parsePages(w words, a assets, now func() time.Time) (pages, error) {
 	funcs := template.FuncMap{
 		"t": w.say, "n": w.count, "asset": a.url, "day": longDay, "short": func(d string) string { return shortDay(d, now()) },
-		"clock": clockTime, "stamp": func(t time.Time) string { return longDate(t) + ", " + clockTime(t) }, "tel": tel,
+		"clock": clockTime, "second": func(t time.Time) string { return t.In(london()).Format("15:04:05") }, "axis": axisOf, "stamp": func(t time.Time) string { return longDate(t) + ", " + clockTime(t) }, "tel": tel,
 		"phones": phonesIn, "join": joinWords,
 		"capital": upperFirst, "seq": func(n int) int { return n + 1 },
+		"wrong": wrongAt, "args": func(v ...any) []any { return v }, "date": func(t time.Time) string { return t.In(london()).Format(time.DateOnly) },
 	}
-	base, err := template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/forms.html", "templates/policyparts.html", "templates/logparts.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
@@ -73,7 +81,7 @@ func parsePages(w words, a assets, now func() time.Time) (pages, error) {
 	all := pages{}
 	for _, f := range files {
 		name := strings.TrimSuffix(path.Base(f), ".html")
-		if name == "layout" || name == "parts" {
+		if name == "layout" || name == "parts" || name == "forms" || name == "policyparts" || name == "logparts" {
 			continue
 		}
 		t, err := base.Clone()
@@ -91,9 +99,10 @@ func parsePages(w words, a assets, now func() time.Time) (pages, error) {
 // write draws a page whole before the first byte leaves, so that an error
 // cannot follow half a page.
 func (s *Server) write(w http.ResponseWriter, v visit, status int, page string, sh sheet) error {
-	sh.Demo, sh.Request = s.Demo, v.request
+	sh.Demo, sh.Request, sh.Here = s.Demo, v.request, v.here
 	if v.signedIn() && !sh.Bare {
 		sh.Who = s.who(v.by())
+		sh.Who.wear(sh.Nav)
 		sh.Ends = v.session.Idle
 		sh.Warn = int64(v.session.Idle.Sub(s.Now()).Seconds())
 	}
@@ -112,7 +121,23 @@ func (s *Server) write(w http.ResponseWriter, v visit, status int, page string, 
 }
 
 func (s *Server) who(p identity.Principal) *who {
-	return &who{Name: p.WorkerName, Role: s.words.role(p.Roles), Agency: s.agencyName(p.Agency), Worker: opensRecords(p)}
+	return &who{Name: p.WorkerName, Role: s.words.role(p.Roles), Agency: s.agencyName(p.Agency), Worker: opensRecords(p), Policy: s.policyPages(p), Manager: manages(p),
+		Audit: s.auditPages(p), Account: s.Audit != nil && p.Has(roleSubjectAccess), Admin: s.Admin != nil && p.Has(roleAdmin)}
+}
+
+// wear chooses between two hats by the page that is shown: the links of one are
+// never among those of the other.
+func (w *who) wear(nav string) {
+	w.Both = w.Policy && w.Audit
+	if !w.Both {
+		return
+	}
+	switch nav {
+	case "policy", "agreements", "rules", "try", "approvals", "documents":
+		w.Audit = false
+	default:
+		w.Policy = false
+	}
 }
 
 // opensRecords tells workers from officers: it chooses the links in the header

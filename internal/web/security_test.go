@@ -93,7 +93,8 @@ func TestBrowserDefences(t *testing.T) {
 			"by its origin": func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "https://evil.example") },
 			"null origin":   func(r *http.Request) { r.Header.Del("Sec-Fetch-Site"); r.Header.Set("Origin", "null") },
 		} {
-			for _, path := range []string{at + "/purpose", "/sign-out", "/session/extend", at + "/print", "/sign-in"} {
+			for _, path := range []string{at + "/purpose", "/sign-out", "/session/extend", at + "/print", "/sign-in", "/search", "/entries/new", "/drafts", "/cover",
+				"/involvements/new", "/restrictions/new", "/grants/new", "/entries/" + uuid.Nil.String() + "/concern"} {
 				if a := b.send(http.MethodPost, path, url.Values{"purpose": {"FS"}}, change); a.StatusCode != http.StatusForbidden {
 					t.Errorf("%s, %s: status %d", path, name, a.StatusCode)
 				}
@@ -199,7 +200,8 @@ func TestNoPageBeforeSignIn(t *testing.T) {
 	h := newHub(t)
 	b := h.browser(t)
 	at := "/families/" + h.stories["trio"].ID.String()
-	for _, path := range []string{"/", at, at + "/purpose", at + "/print", at + "/parts/identity", "/me/accesses"} {
+	for _, path := range []string{"/", at, at + "/purpose", at + "/print", at + "/parts/identity", "/me/accesses", "/search", "/open?scheme=CSC&value=1", "/entries/new", "/entries/" + uuid.Nil.String(),
+		"/people/" + uuid.Nil.String(), "/involvements", "/involvements/new", "/restrictions", "/grants", "/concerns", "/covered", "/drafts/" + uuid.Nil.String()} {
 		a := b.get(path)
 		if a.StatusCode != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), "/sign-in?back=") {
 			t.Errorf("%s: status %d to %q", path, a.StatusCode, a.Header.Get("Location"))

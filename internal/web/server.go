@@ -15,9 +15,11 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"kith/internal/agreement"
 	"kith/internal/audit"
 	"kith/internal/disclosure"
 	"kith/internal/identity"
+	"kith/internal/policy"
 )
 
 // Config is what the face stands on. All but Logger, ReadTimeout and Demo are needed.
@@ -32,6 +34,14 @@ type Config struct {
 	Now         func() time.Time
 	ReadTimeout time.Duration // one page; default 10 s
 	Demo        bool          // nobody here is real, and the pages say so
+	// Office and Agreements are what the officers' pages stand on; without them there are none.
+	Office     *policy.Office
+	Agreements *agreement.Register
+	Papers     *disclosure.Papers // documents made from the active version
+	// Audit is what the pages about the log stand on, Admin the administrator's;
+	// without them there are none.
+	Audit *Auditing
+	Admin *Admin
 	// Checklist is what each child's record must hold up to date; nil is DefaultChecklist.
 	Checklist []ChecklistItem
 }
@@ -44,6 +54,7 @@ type Server struct {
 	words  words
 	assets assets
 	cop    *http.CrossOriginProtection
+	made   reports // change reports of drafts
 	origin *url.URL
 }
 
@@ -106,6 +117,17 @@ func (s *Server) routes() {
 	s.mux.Get("/families/{family}/print", s.worker(s.choosePrint))
 	s.mux.Post("/families/{family}/print", s.worker(s.print))
 	s.mux.Get("/me/accesses", s.worker(s.myAccesses))
+	s.workRoutes()
+
+	if s.Office != nil && s.Agreements != nil {
+		s.policyRoutes()
+	}
+	if s.Audit != nil {
+		s.auditRoutes()
+	}
+	if s.Admin != nil {
+		s.adminRoutes()
+	}
 }
 
 // ServeHTTP makes the server a handler.
@@ -119,6 +141,7 @@ type visit struct {
 	request string
 	session identity.Session // zero where nobody is signed in
 	token   string           // of the session; never shown
+	here    string           // the page that was asked for, for coming back to it
 }
 
 func (v visit) signedIn() bool { return v.session.Principal.Worker != uuid.Nil }
@@ -127,32 +150,63 @@ func (v visit) by() identity.Principal { return v.session.Principal }
 
 // worker is for those who are signed in. Whoever is not goes to the sign-in
 // page and comes back afterwards, to a page of ours and by reading alone.
-func (s *Server) worker(h handler) http.HandlerFunc {
-	return s.open(func(w http.ResponseWriter, r *http.Request, v visit) error {
+func (s *Server) worker(h handler) http.HandlerFunc { return s.open(s.signedIn(h)) }
+
+// signedIn sends whoever is not signed in to the sign-in page.
+func (s *Server) signedIn(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, v visit) error {
 		if v.signedIn() {
+			if underCover(r, v) {
+				http.Redirect(w, r, "/covered", http.StatusSeeOther)
+				return nil
+			}
+			if draft := draftIn(r); draft != "" {
+				v.here = "/drafts/" + draft
+			}
 			return h(w, r, v)
 		}
 		back := "/"
+		if kept := s.keepUnsigned(r); kept != "" {
+			back = kept
+		}
 		if r.Method == http.MethodGet {
 			back = r.URL.RequestURI()
 		}
 		http.Redirect(w, r, "/sign-in?"+url.Values{"back": {identity.LocalPath(back)}}.Encode(), http.StatusSeeOther)
 		return nil
-	})
+	}
+}
+
+// here is the address of a page that can be asked for again. A form that was
+// sent has its own page's.
+func here(r *http.Request) string {
+	if r.Method != http.MethodGet {
+		return identity.LocalPath(r.URL.Path)
+	}
+	return identity.LocalPath(r.URL.RequestURI())
 }
 
 // open gives a request its id, the browser's defences and its session if there
 // is one; it recovers, writes an error page where the handler returned an
 // error, and logs once. The log line names the route and never the address:
 // ids of families are personal data.
-func (s *Server) open(h handler) http.HandlerFunc {
+func (s *Server) open(h handler) http.HandlerFunc { return s.within(s.ReadTimeout, formMost, h) }
+
+// formMost is the longest form in bytes, but for those that carry a file.
+const formMost = 64 << 10
+
+// within is open with limits of its own.
+func (s *Server) within(limit time.Duration, most int64, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		v := visit{request: uuid.NewString()}
-		ctx, cancel := context.WithTimeout(r.Context(), s.ReadTimeout)
+		v := visit{request: uuid.NewString(), here: here(r)}
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+		// A browser that sends its form, or takes the page, slower than that holds nothing for ever.
+		rc := http.NewResponseController(w)
+		_, _ = rc.SetReadDeadline(start.Add(limit)), rc.SetWriteDeadline(start.Add(limit+5*time.Second))
 		out := &recorder{ResponseWriter: w}
 		s.defend(out.Header(), v.request)
 

@@ -18,6 +18,7 @@ func TestWalks(t *testing.T) {
 func TestScreenshots(t *testing.T) {
 	if os.Getenv("KITH_SCREENSHOTS") != "" {
 		walks(t)
+		writeWalks(t)
 	}
 }
 

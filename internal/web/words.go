@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -11,24 +12,37 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// English words stand in one file, whole sentences by key, so that Welsh can be
-// put beside them.
+// English words stand in one folder, whole sentences by key, so that Welsh can
+// be put beside them: en.yaml, and en-<area>.yaml for one area's pages.
 //
-//go:embed words/en.yaml
+//go:embed words/*.yaml
 var wordFiles embed.FS
 
 type words map[string]string
 
 func readWords() (words, error) {
-	raw, err := wordFiles.ReadFile("words/en.yaml")
+	files, err := fs.Glob(wordFiles, "words/en*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("words: %w", err)
 	}
-	var w words
-	if err := yaml.Unmarshal(raw, &w); err != nil {
-		return nil, fmt.Errorf("words: %w", err)
+	all := words{}
+	for _, file := range files {
+		raw, err := wordFiles.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("words: %w", err)
+		}
+		var w words
+		if err := yaml.Unmarshal(raw, &w); err != nil {
+			return nil, fmt.Errorf("words: %s: %w", file, err)
+		}
+		for key, text := range w {
+			if _, twice := all[key]; twice {
+				return nil, fmt.Errorf("words: %s: %q stands twice", file, key)
+			}
+			all[key] = text
+		}
 	}
-	return w, nil
+	return all, nil
 }
 
 // say gives the words of a key with its slots ({0}, {1}) filled. A key without

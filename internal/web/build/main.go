@@ -29,6 +29,7 @@ func build(root string) error {
 		EntryPointsAdvanced: []api.EntryPoint{
 			{InputPath: "assets/src/bundle.css", OutputPath: "kith"},
 			{InputPath: "assets/src/kith.js", OutputPath: "kith"},
+			{InputPath: "assets/src/editor.js", OutputPath: "editor"}, // for one page: it is large
 		},
 		Outdir:            abs(dist),
 		EntryNames:        "[name]-[hash]",
@@ -61,7 +62,8 @@ func build(root string) error {
 			return fmt.Errorf("%s still has %q in it", filepath.Base(f.Path), word)
 		}
 		name := filepath.Base(f.Path)
-		names["kith"+filepath.Ext(name)] = name
+		entry, _, _ := strings.Cut(name, "-")
+		names[entry+filepath.Ext(name)] = name
 		if err := os.WriteFile(filepath.Join(dist, name), f.Contents, 0o644); err != nil {
 			return err
 		}

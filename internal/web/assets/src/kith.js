@@ -1,5 +1,7 @@
 // What script adds to pages that work without it: counting characters, focus on
 // an error summary, and a warning before the session ends.
+import "./grid.js";
+import "./queue.js";
 import { createAll, CharacterCount, ErrorSummary, SkipLink } from "govuk-frontend";
 
 document.body.classList.add("js-enabled", "govuk-frontend-supported");
@@ -39,6 +41,41 @@ if (form) {
     said.clear();
     status.textContent = "";
     form.classList.remove("k-session--soon");
+  });
+}
+
+// What is typed is kept on the server while the session lives: every 15 seconds
+// where something changed, and before the screen is covered.
+const typed = document.querySelector("form[data-draft]");
+let changed = false;
+let kept = false;
+const keep = async () => {
+  if (!typed || !changed) return;
+  changed = false;
+  kept = true;
+  await fetch("/drafts", { method: "POST", body: new URLSearchParams(new FormData(typed)), credentials: "same-origin", keepalive: true });
+};
+if (typed) {
+  typed.addEventListener("input", () => { changed = true; });
+  setInterval(keep, 15000);
+}
+const cover = document.querySelector("form[data-cover]");
+if (cover && typed) {
+  cover.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await keep().catch(() => {});
+    const draft = typed.querySelector("[name=draft]");
+    const back = cover.querySelector("[name=back]");
+    if (draft && kept) back.value = "/drafts/" + draft.value;
+    cover.submit();
+  });
+}
+// A second press of a button that saves is the same press.
+for (const form of document.querySelectorAll("form[data-once]")) {
+  let gone = false;
+  form.addEventListener("submit", (event) => {
+    if (gone) event.preventDefault();
+    gone = true;
   });
 }
 

@@ -1,0 +1,51 @@
+package web
+
+// workRoutes are the worker's and the manager's pages beside the record itself.
+func (s *Server) workRoutes() {
+	s.mux.Get("/search", s.worker(s.showSearch))
+	s.mux.Post("/search", s.worker(s.search))
+	s.mux.Get("/open", s.worker(s.openNumber))
+
+	s.mux.Get("/people/{person}", s.worker(s.person))
+	s.mux.Get("/people/{person}/told", s.worker(s.told))
+	s.mux.Post("/people/{person}/told", s.worker(s.sendTold))
+
+	s.mux.Get("/entries/new", s.worker(s.newEntry))
+	s.mux.Post("/entries/new", s.worker(s.sendEntry))
+	s.mux.Get("/entries/{entry}", s.worker(s.entry))
+	s.mux.Get("/entries/{entry}/correct", s.worker(s.correctEntry))
+	s.mux.Post("/entries/{entry}/correct", s.worker(s.sendCorrection))
+	s.mux.Get("/entries/{entry}/summary", s.worker(s.summary))
+	s.mux.Post("/entries/{entry}/summary", s.worker(s.sendSummary))
+	s.mux.Get("/entries/{entry}/withdraw", s.worker(s.withdraw))
+	s.mux.Post("/entries/{entry}/withdraw", s.worker(s.sendWithdrawal))
+	s.mux.Get("/entries/{entry}/concern", s.worker(s.concern))
+	s.mux.Post("/entries/{entry}/concern", s.worker(s.sendConcern))
+
+	s.mux.Get("/involvements", s.worker(s.work))
+	s.mux.Post("/involvements", s.worker(s.work))
+	s.mux.Get("/involvements/new", s.worker(s.allocate))
+	s.mux.Post("/involvements/new", s.worker(s.sendAllocation))
+	s.mux.Get("/involvements/{involvement}/end", s.worker(s.endWork))
+	s.mux.Post("/involvements/{involvement}/end", s.worker(s.endWork))
+	s.mux.Get("/restrictions", s.worker(s.restrictions))
+	s.mux.Get("/restrictions/new", s.worker(s.restrict))
+	s.mux.Post("/restrictions/new", s.worker(s.restrict))
+	s.mux.Get("/restrictions/{restriction}", s.worker(s.reviewRestriction))
+	s.mux.Post("/restrictions/{restriction}", s.worker(s.reviewRestriction))
+	s.mux.Get("/grants", s.worker(s.grants))
+	s.mux.Get("/grants/new", s.worker(s.grant))
+	s.mux.Post("/grants/new", s.worker(s.grant))
+	s.mux.Get("/grants/{grant}/end", s.worker(s.endGrant))
+	s.mux.Post("/grants/{grant}/end", s.worker(s.endGrant))
+	s.mux.Get("/concerns", s.worker(s.concerns))
+	s.mux.Get("/concerns/{concern}", s.worker(s.answerConcern))
+	s.mux.Post("/concerns/{concern}", s.worker(s.answerConcern))
+
+	s.mux.Post("/drafts", s.worker(s.autosave))
+	s.mux.Get("/drafts/{draft}", s.worker(s.resumeDraft))
+	s.mux.Post("/drafts/{draft}/drop", s.worker(s.throwDraft))
+	s.mux.Post("/cover", s.worker(s.cover))
+	s.mux.Get("/covered", s.worker(s.covered))
+	s.mux.Post("/uncover", s.worker(s.uncover))
+}
