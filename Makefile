@@ -11,6 +11,7 @@ GO_FILES  = find . \( -name node_modules -o -name .git -o -name bin \) -prune -o
 PRIVATE  := internal/postgres/private
 WEB      := internal/web
 PROVIDER := internal/identity/testdata/oidc-provider
+FHIR     := internal/api/testdata/fhir
 NPM_CI    = npm ci --no-audit --no-fund --loglevel=error --prefix
 
 .PHONY: demo
@@ -47,8 +48,8 @@ lint: ## what CI checks beside the tests
 	$(OPA) check --strict policies; fi
 
 .PHONY: soak
-soak: setup ## an hour under load: memory flat, every receipt provable
-	KITH_SOAK=1 go test -count=1 -run '^TestSoak' -timeout 100m -v $(ARGS) ./internal/...
+soak: setup ## 200 kills and an hour under load: memory flat, every receipt provable
+	KITH_SOAK=1 go test -count=1 -run '^TestSoak' -timeout 150m -v $(ARGS) ./cmd/kith
 
 .PHONY: screenshots
 screenshots: setup ## a picture of each page, through Chromium
@@ -57,7 +58,7 @@ screenshots: setup ## a picture of each page, through Chromium
 
 .PHONY: clean
 clean: ## what was built and installed here; the demo's data stays
-	rm -rf bin $(PRIVATE)/node_modules $(WEB)/assets/dist $(WEB)/node_modules $(PROVIDER)/node_modules
+	rm -rf bin $(PRIVATE)/node_modules $(WEB)/assets/dist $(WEB)/node_modules $(PROVIDER)/node_modules $(FHIR)/node_modules
 
 # What the hub needs beside Go: a PostgreSQL of version 15 or newer, and the
 # pages' assets. The places are those that internal/postgres/private looks at.
@@ -94,7 +95,7 @@ $(WEB)/assets/dist/manifest.json: $(WEB)/node_modules/.package-lock.json $(wildc
 	cd $(WEB) && go run ./build
 
 .PHONY: test-setup
-test-setup: $(if $(wildcard $(PROVIDER)/package-lock.json),$(PROVIDER)/node_modules/.package-lock.json)
+test-setup: $(if $(wildcard $(PROVIDER)/package-lock.json),$(PROVIDER)/node_modules/.package-lock.json) $(FHIR)/node_modules/.package-lock.json
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	$(NPM_CI) $*

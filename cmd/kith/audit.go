@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -13,26 +12,33 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
-
-	"kith/internal/audit/proof"
-	"kith/internal/audit/tree"
 )
 
 const auditUsage = `usage: kith audit export --out DIR [flags]   take the access log home, with its proofs
        kith audit keys [flags]               print the keys that verify it
+       kith audit replay --from TIME --to TIME [flags]
+                                             make all decisions of a time again
        kith audit resume --reason TEXT       ask that a stopped log go on after a restore
+       kith audit hold|lift|erase|retention|drop|certificates
+                                             what must be kept and what may go: see
+                                             kith audit hold --help
 
 export writes DIR/events.ndjson, DIR/checkpoint, DIR/keys and, for the whole
-log, its tiles below DIR/tile; kith-verify checks them without the hub. keys
+log, its tiles below DIR/tile; kith-verify checks them without the hub. With
+--resume it goes on where an export was cut off. keys
 belongs somewhere else: fetch it once, on the day when the hub is set up. resume
-takes two officers, each in their own name, within an hour.
+takes two officers, each in their own name, within an hour. replay has the hub
+decide each event again, from the recorded input under the recorded version of
+the rules, and names those whose answer is another: exit status 1.
 
   --from TIME        only what happened since, such as 2026-11-02T00:00:00Z
   --to TIME          and before
   --log N            which log, where it was resumed before
+  --format FORMAT    ndjson (default), csv or fhir; with the last two the tiles of
+                     the log come along, and kith-verify receipts checks them
+  --resume           go on with an export that was cut off
   --as NAME          sign in to a running demo, for example auditor
   --data DIR         where that demo keeps its data
   --url URL          the hub (default that of the demo, else http://127.0.0.1:8080)
@@ -44,6 +50,8 @@ Exit status: 0 good, 1 something failed, 2 usage.
 // auditOptions are what the command line says.
 type auditOptions struct {
 	out, reason, from, to, log string
+	format                     string
+	resume                     bool
 	url, token, as, data       string
 }
 
@@ -52,6 +60,9 @@ func auditCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if len(args) == 0 {
 		fmt.Fprint(stderr, auditUsage)
 		return 2
+	}
+	if run, ok := disposals()[args[0]]; ok {
+		return disposalCommand(ctx, args, run, stdout, stderr)
 	}
 	o, err := auditArgs(args[0], args[1:])
 	if errors.Is(err, flag.ErrHelp) {
@@ -68,11 +79,13 @@ func auditCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	}
 	switch args[0] {
 	case "export":
-		err = auditExport(ctx, o, stdout)
+		err = auditExport(ctx, o, stdout, stderr)
 	case "keys":
 		err = auditKeys(ctx, o, stdout)
 	case "resume":
 		err = auditResume(ctx, o, stdout)
+	case "replay":
+		err = auditReplay(ctx, o, stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "kith audit %s: %v\n", args[0], err)
@@ -90,11 +103,16 @@ func auditArgs(command string, args []string) (auditOptions, error) {
 	}
 	switch command {
 	case "export":
-		for name, to := range map[string]*string{"out": &o.out, "from": &o.from, "to": &o.to, "log": &o.log} {
+		for name, to := range map[string]*string{"out": &o.out, "from": &o.from, "to": &o.to, "log": &o.log, "format": &o.format} {
 			flags.StringVar(to, name, "", "")
 		}
+		flags.BoolVar(&o.resume, "resume", false, "")
 	case "resume":
 		flags.StringVar(&o.reason, "reason", "", "")
+	case "replay":
+		for name, to := range map[string]*string{"from": &o.from, "to": &o.to} {
+			flags.StringVar(to, name, "", "")
+		}
 	case "keys":
 	case "help", "-h", "--help":
 		return o, flag.ErrHelp
@@ -109,8 +127,12 @@ func auditArgs(command string, args []string) (auditOptions, error) {
 		return o, fmt.Errorf("%q is not a flag", flags.Arg(0))
 	case command == "export" && o.out == "":
 		return o, errors.New("--out is needed: the folder to write")
+	case o.format != "" && o.format != "ndjson" && o.format != "csv" && o.format != "fhir":
+		return o, errors.New("--format must be ndjson, csv or fhir")
 	case command == "resume" && len(o.reason) < 10:
 		return o, errors.New("--reason is needed: what happened, in ten characters or more")
+	case command == "replay" && (o.from == "" || o.to == ""):
+		return o, errors.New("--from and --to are needed")
 	case o.as != "" && o.token != "":
 		return o, errors.New("give --as or --token, not both")
 	}
@@ -158,123 +180,6 @@ func (o *auditOptions) askHub(ctx context.Context, method, path string, query ur
 	return res, nil
 }
 
-// auditExport streams the export into a folder. What was cut off keeps the
-// name events.ndjson.part.
-func auditExport(ctx context.Context, o auditOptions, stdout io.Writer) error {
-	query := url.Values{"format": {"ndjson"}}
-	for name, v := range map[string]string{"from": o.from, "until": o.to, "log": o.log} {
-		if v != "" {
-			query.Set(name, v)
-		}
-	}
-	res, err := o.askHub(ctx, http.MethodGet, "/v1/access-events/export", query, nil, nil, http.StatusOK)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if err := os.MkdirAll(o.out, 0o700); err != nil {
-		return fmt.Errorf("make folder: %w", err)
-	}
-	part := filepath.Join(o.out, "events.ndjson.part")
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	header, entries, err := keepExport(res.Body, f, o.out)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		return fmt.Errorf("the export was cut off: %w", err)
-	}
-	if err := os.Rename(part, filepath.Join(o.out, "events.ndjson")); err != nil {
-		return err
-	}
-	keys, err := keysOf(header)
-	if err != nil {
-		return err
-	}
-	keyText := "# These keys came with the export. They prove nothing until you have compared them\n# with those that the hub's owner gave you (kith audit keys, on the day of set-up).\n" + keys.String()
-	for name, text := range map[string]string{"checkpoint": header.Checkpoint, "keys": keyText} {
-		if err := os.WriteFile(filepath.Join(o.out, name), []byte(text), 0o600); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(stdout, "%d entries of %d, scope %s, in %s\nverify: kith-verify export %s --key FILE\n", entries, header.End-header.First, header.Scope, o.out, o.out)
-	return nil
-}
-
-func keysOf(h proof.ExportHeader) (proof.KeyFile, error) {
-	text := "log " + h.LogKey + "\n"
-	for _, k := range h.ReplicaKeys {
-		text += "replica " + k + "\n"
-	}
-	return proof.ParseKeyFile([]byte(text))
-}
-
-// keepExport copies the stream, counts the entries that it shows, and makes
-// the tiles where it shows them all.
-func keepExport(from io.Reader, to io.Writer, dir string) (h proof.ExportHeader, entries int64, err error) {
-	in, out := bufio.NewReaderSize(from, 1<<20), bufio.NewWriterSize(to, 1<<20)
-	tiler := tree.NewTiler(func(path string, hashes []byte) error {
-		path = filepath.Join(dir, filepath.FromSlash(path))
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		return os.WriteFile(path, hashes, 0o600)
-	})
-	whole, ended := false, false
-	for number := 0; ; number++ {
-		line, err := in.ReadBytes('\n')
-		if err == io.EOF && len(line) == 0 {
-			break
-		}
-		if err != nil {
-			return h, entries, err
-		}
-		if _, err := out.Write(line); err != nil {
-			return h, entries, err
-		}
-		switch {
-		case number == 0:
-			if err := json.Unmarshal(line, &h); err != nil || h.Export != 1 {
-				return h, entries, proof.ErrExport
-			}
-			cp, err := proof.PeekCheckpoint([]byte(h.Checkpoint))
-			if err != nil {
-				return h, entries, err
-			}
-			whole = h.Scope == "all" && h.First == 0 && h.End == cp.Size
-		case bytes.HasPrefix(line, []byte(`{"end":`)):
-			ended = true
-		case bytes.HasPrefix(line, []byte(`{"index":`)):
-			entries++
-			if !whole {
-				continue
-			}
-			var x struct {
-				Leaf proof.Digest `json:"leaf"`
-			}
-			if err := json.Unmarshal(line, &x); err != nil {
-				return h, entries, err
-			}
-			if err := tiler.Append(x.Leaf); err != nil {
-				return h, entries, err
-			}
-		}
-	}
-	if !ended {
-		return h, entries, errors.New("its last line is missing")
-	}
-	if whole {
-		if err := tiler.Close(); err != nil {
-			return h, entries, err
-		}
-	}
-	return h, entries, out.Flush()
-}
-
 // logState is what /v1/log/status says.
 type logState struct {
 	Stopped   []string        `json:"stopped"`
@@ -295,12 +200,14 @@ func (o *auditOptions) state(ctx context.Context) (logState, error) {
 	return st, nil
 }
 
+// auditKeys prints the dated list of keys, signed by those of today.
 func auditKeys(ctx context.Context, o auditOptions, stdout io.Writer) error {
-	st, err := o.state(ctx)
+	res, err := o.askHub(ctx, http.MethodGet, "/v1/log/keys", nil, nil, nil, http.StatusOK)
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(stdout, st.Keys)
+	defer res.Body.Close()
+	_, err = io.Copy(stdout, io.LimitReader(res.Body, 1<<20))
 	return err
 }
 

@@ -22,6 +22,11 @@ import (
 const benchUsage = `usage: kith bench [flags]      what a read costs beside the least that it could cost
 
   --quick         one borough of 1000 families, two seconds a line
+  --families LIST boroughs of these many families instead, such as 1000,20000
+  --log N         events in the log that is searched (default 10000000, with
+                  --quick 1000000, with --families 0: none)
+  --policy        what officers wait for alone: the report of a change, its replay,
+                  its activation
   --seconds N     how long each line is measured (default 5)
   --data DIR      where the boroughs lie, kept for the next run (default: a
                   temporary directory, removed at the end)
@@ -34,11 +39,27 @@ Exit status: 0 measured, 1 something failed, 2 usage.
 
 type benchOptions struct {
 	quick         bool
+	policy        bool // changes of the policy alone
 	seconds       int
 	data, opa     string
 	profile       string
 	sizes         []int // every line is measured
 	searchedSizes []int // searches alone
+	logEvents     int   // in the log that is searched; 0 = none
+	asked         []int // sizes in place of both
+}
+
+// take reads sizes separated by commas.
+func (o *benchOptions) take(list string) error {
+	o.asked = nil
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 100 {
+			return errors.New("give numbers of families from 100, separated by commas")
+		}
+		o.asked = append(o.asked, n)
+	}
+	return nil
 }
 
 func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -46,10 +67,13 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.quick, "quick", false, "")
+	flags.BoolVar(&o.policy, "policy", false, "")
 	flags.IntVar(&o.seconds, "seconds", 0, "")
 	flags.StringVar(&o.data, "data", "", "")
 	flags.StringVar(&o.opa, "opa", "", "")
 	flags.StringVar(&o.profile, "profile", "", "")
+	flags.IntVar(&o.logEvents, "log", -1, "")
+	flags.Func("families", "", o.take)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, benchUsage)
@@ -59,8 +83,15 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fmt.Fprint(stderr, benchUsage)
 		return 2
 	}
-	if o.quick {
-		o.sizes, o.searchedSizes = []int{1_000}, nil
+	events := 10_000_000
+	switch {
+	case o.asked != nil:
+		o.sizes, o.searchedSizes, events = o.asked, nil, 0
+	case o.quick:
+		o.sizes, o.searchedSizes, events = []int{1_000}, nil, 1_000_000
+	}
+	if o.logEvents < 0 {
+		o.logEvents = events
 	}
 	if o.seconds == 0 {
 		o.seconds = 5
@@ -108,6 +139,11 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 			return err
 		}
 	}
+	if o.logEvents > 0 {
+		if err := b.logSearches(ctx, o.logEvents, temporary); err != nil {
+			return err
+		}
+	}
 	b.print()
 	return nil
 }
@@ -139,9 +175,13 @@ func (b *bench) at(ctx context.Context, size int, temporary bool, measure func(c
 
 func (b *bench) note(format string, args ...any) {
 	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+	fmt.Fprintf(b.stderr, "  "+format+"\n", args...)
 }
 
 func (b *bench) everything(ctx context.Context, w *benchWorld) error {
+	if b.policy {
+		return b.policyChanges(ctx, w)
+	}
 	if err := b.reads(ctx, w); err != nil {
 		return err
 	}
@@ -151,7 +191,22 @@ func (b *bench) everything(ctx context.Context, w *benchWorld) error {
 	if err := b.searches(ctx, w); err != nil {
 		return err
 	}
-	return b.bulk(ctx, w)
+	if err := b.bulk(ctx, w); err != nil {
+		return err
+	}
+	if err := b.replays(ctx, w); err != nil {
+		return err
+	}
+	if w.families != b.sizes[0] {
+		return nil // the log does not know how many families there are
+	}
+	if err := b.tree(ctx, w); err != nil {
+		return err
+	}
+	if err := b.exports(ctx, w); err != nil {
+		return err
+	}
+	return b.policyChanges(ctx, w)
 }
 
 // reads measures floor, Kith and Kith over HTTP, side by side.
@@ -173,6 +228,11 @@ func (b *bench) reads(ctx context.Context, w *benchWorld) error {
 			_, err := w.kept.Read(ctx, r.caller, familyRequest(r.family))
 			return err
 		}},
+		{"Kith, facts in memory", func(ctx context.Context, caller, i int) error {
+			r := w.pick(caller, i)
+			_, err := w.memory.Read(ctx, r.caller, familyRequest(r.family))
+			return err
+		}},
 		{"Kith over HTTP, kept", func(ctx context.Context, caller, i int) error {
 			status, body, err := kept.ask(ctx, caller, w.pick(caller, i).request)
 			if err == nil && status != 200 {
@@ -181,8 +241,12 @@ func (b *bench) reads(ctx context.Context, w *benchWorld) error {
 			return err
 		}},
 	}
-	// The hub behind HTTP keeps decisions of its own: it meets each once first.
+	// The hub behind HTTP keeps decisions of its own, and memory its facts: each
+	// is met once first.
 	for i := range w.readings {
+		if _, err := w.memory.Read(ctx, w.readings[i].caller, familyRequest(w.readings[i].family)); err != nil {
+			return fmt.Errorf("facts in memory: %w", err)
+		}
 		if status, body, err := kept.ask(ctx, 0, w.readings[i].request); err != nil || status != 200 {
 			return fmt.Errorf("over HTTP: status %d: %s: %w", status, body, err)
 		}

@@ -62,5 +62,13 @@ func processCPU(pid int, waited bool) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
+// maxMemory is the most that an ended process had in memory, in bytes.
+func maxMemory(p *os.ProcessState) int64 {
+	if use, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return use.Maxrss << 10
+	}
+	return 0
+}
+
 // endsWithUs makes a child end when this process does, however it ends.
 func endsWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

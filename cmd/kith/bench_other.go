@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"syscall"
 	"time"
 )
@@ -11,4 +12,5 @@ import (
 // the table's CPU columns stay empty.
 func ownCPU() time.Duration            { return 0 }
 func treeCPU(int) time.Duration        { return 0 }
+func maxMemory(*os.ProcessState) int64 { return 0 }
 func endsWithUs() *syscall.SysProcAttr { return nil }

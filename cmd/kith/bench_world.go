@@ -21,6 +21,7 @@ import (
 	"kith/internal/audit/proof"
 	"kith/internal/demo"
 	"kith/internal/disclosure"
+	"kith/internal/family"
 	"kith/internal/identity"
 	"kith/internal/identity/issuer"
 	"kith/internal/policy"
@@ -32,6 +33,9 @@ const benchConnections = 24
 
 // keptDecisions is what the bench's hub keeps: more than it meets.
 const keptDecisions = 10_000
+
+// keptFacts likewise.
+const keptFacts = 10_000
 
 // benchDeadline of a decision is longer than a hub's: on a machine that others
 // use too, a decision that waits for its turn must not end the run.
@@ -47,6 +51,7 @@ type benchWorld struct {
 	admin    string // the database's administrator
 	kept     *disclosure.Door
 	cold     *disclosure.Door
+	memory   *disclosure.Door // keeps facts too
 	floor    *floor
 	readings []reading
 	tokens   map[string]string // by sign-in name
@@ -155,6 +160,13 @@ func (w *benchWorld) serve(ctx, running context.Context, public net.Listener, lo
 		return &disclosure.Door{Pool: app, Recorder: w.hub.recorder, Policy: versions.At, Desk: desks.Desk, Now: time.Now, Log: log}
 	}
 	w.kept, w.cold = door(keptDecisions), door(0)
+	facts, err := family.NewKept(keptFacts)
+	if err != nil {
+		return err
+	}
+	memory := *w.kept
+	memory.Kept = facts
+	w.memory = &memory
 	return nil
 }
 

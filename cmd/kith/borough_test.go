@@ -26,6 +26,7 @@ import (
 	"kith/internal/api"
 	"kith/internal/audit/proof"
 	"kith/internal/demo"
+	"kith/internal/disclosure"
 	"kith/internal/identity"
 	"kith/internal/identity/issuer"
 	"kith/internal/policy"
@@ -51,6 +52,7 @@ type borough struct {
 
 	mu     sync.Mutex
 	tokens map[string]string
+	signed map[string]time.Time // when each token was taken
 }
 
 // logOrigin names the log of a test.
@@ -61,8 +63,8 @@ func newBorough(t testing.TB) *borough { return boroughIn(t, pgtest.New(t)) }
 func boroughIn(t testing.TB, db *pgtest.DB) *borough {
 	t.Helper()
 	ctx := context.Background()
-	b := &borough{t: t, db: db, accounts: map[string]demo.Account{}, stories: map[string]uuid.UUID{}, tokens: map[string]string{}, reference: make([]byte, 32),
-		logKey: newKey(t), replicas: map[string]ed25519.PrivateKey{"hub-1": newKey(t), "hub-2": newKey(t)}}
+	b := &borough{t: t, db: db, accounts: map[string]demo.Account{}, stories: map[string]uuid.UUID{}, tokens: map[string]string{}, signed: map[string]time.Time{}, reference: make([]byte, 32),
+		logKey: newKey(t), replicas: map[string]ed25519.PrivateKey{"hub-1": newKey(t), "hub-2": newKey(t), "hub-3": newKey(t)}}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -150,12 +152,13 @@ func one[T any](t testing.TB, b *borough, sql string, args ...any) T {
 	return v
 }
 
-// token signs in at the agency's issuer, once for each name.
+// token signs in at the agency's issuer, once for each name as long as its
+// token lives.
 func (b *borough) token(t testing.TB, as string) string {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if token, ok := b.tokens[as]; ok {
+	if token, ok := b.tokens[as]; ok && time.Since(b.signed[as]) < demo.TokenLifetime-5*time.Minute {
 		return token
 	}
 	a, ok := b.accounts[as]
@@ -172,7 +175,7 @@ func (b *borough) token(t testing.TB, as string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.tokens[as] = token
+	b.tokens[as], b.signed[as] = token, time.Now()
 	return token
 }
 
@@ -200,9 +203,10 @@ func (b *borough) open(t testing.TB, name string, edit ...func(*hubConfig)) *rep
 		t.Fatal(err)
 	}
 	r := &replica{b: b, url: "http://" + public.Addr().String(), private: "http://" + private.Addr().String(), log: &output{}, client: newClient()}
-	c := hubConfig{Replica: name, App: b.db.DSN("app"), Auditor: b.db.DSN("auditor"), Sequencer: b.db.DSN("sequencer"), Identity: b.identity,
+	c := hubConfig{Replica: name, App: b.db.DSN("app"), Auditor: b.db.DSN("auditor"), Sequencer: b.db.DSN("sequencer"), Replay: b.db.DSN("replay"), Retention: b.db.DSN("retention"), Identity: b.identity,
 		ReceiptKey: b.replicas[name], ReferenceKey: b.reference, Connections: 8, Drain: 2 * time.Second, Policy: policy.Options{Deadline: 5 * time.Second}, Now: time.Now,
-		Limits: api.Limits{RequestsPerMinute: -1, FamiliesPerHour: -1},
+		Limits: api.Limits{RequestsPerMinute: -1},
+		Looks:  disclosure.LookLimits{FamiliesPerHour: -1, SearchesPerHour: -1, FoundPerHour: -1},
 		Tree:   treeConfig{Key: b.logKey, Origin: logOrigin, File: filepath.Join(t.TempDir(), "checkpoint"), Replicas: b.keys(t)},
 		Random: rand.Reader, Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, f := range edit {

@@ -403,6 +403,7 @@ func TestCanaries(t *testing.T) {
 	}
 	close(jobs)
 	done.Wait()
+	l.explanations()
 	l.againstTheLog()
 
 	metrics, err := http.Get(l.hub.private + "/metrics")

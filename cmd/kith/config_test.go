@@ -65,7 +65,7 @@ func TestAGoodConfiguration(t *testing.T) {
 	t.Parallel()
 	receipt, reference := keys(t)
 	h, err := hubOf(t, goodConfig, map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_LOG_KEY": receipt,
-		"KITH_DATABASE_SEQUENCER": "postgres://kith_sequencer:c@db.example/kith"})
+		"KITH_DATABASE_SEQUENCER": "postgres://kith_sequencer:c@db.example/kith", "KITH_DATABASE_REPLAY": "postgres://kith_replay:d@db.example/kith"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestAnEmptyConfigurationIsRefusedWithEveryError(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
 	}
-	for _, want := range []string{"replica", "database.app", "database.auditor", "database.sequencer", "partnership", "issuers", "receipt_key", "reference_key", "log.key", "log.origin", "log.checkpoint"} {
+	for _, want := range []string{"replica", "database.app", "database.auditor", "database.sequencer", "database.replay", "partnership", "issuers", "receipt_key", "reference_key", "log.key", "log.origin", "log.checkpoint"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
 		}
@@ -94,7 +94,7 @@ func TestAnEmptyConfigurationIsRefusedWithEveryError(t *testing.T) {
 func TestConfigurationIsStrict(t *testing.T) {
 	t.Parallel()
 	receipt, reference := keys(t)
-	env := map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_LOG_KEY": receipt, "KITH_DATABASE_SEQUENCER": "postgres://x/y"}
+	env := map[string]string{"KITH_RECEIPT_KEY": receipt, "KITH_REFERENCE_KEY": reference, "KITH_LOG_KEY": receipt, "KITH_DATABASE_SEQUENCER": "postgres://x/y", "KITH_DATABASE_REPLAY": "postgres://x/y"}
 	open := filepath.Join(t.TempDir(), "open.pem")
 	raw, err := os.ReadFile(receipt)
 	if err != nil {
@@ -106,11 +106,18 @@ func TestConfigurationIsStrict(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	const limits = "limits: {read_timeout: 5s}\n"
 	for name, c := range map[string]struct{ add, want string }{
 		"unknown field":      {"lisen: 127.0.0.1:80\n", "lisen"},
 		"one listener":       {"listen: 127.0.0.1:9\nprivate_listen: 127.0.0.1:9\n", "private_listen"},
 		"bad level":          {"log_level: loud\n", "log_level"},
 		"endless drain":      {"drain: 1h\n", "drain"},
+		"no such class":      {"retention: {reads: 24}\n", "retention class"},
+		"kept for no time":   {"retention: {access: 0}\n", "retention of access"},
+		"slower than a read": {strings.Replace(limits, "}", ", slow_down: 6s}", 1), "slow_down"},
+		"a tiny answer":      {strings.Replace(limits, "}", ", answer_bytes: 1000}", 1), "answer_bytes"},
+		"keys of an hour":    {strings.Replace(limits, "}", ", write_keys_kept: 1h}", 1), "write_keys_kept"},
+		"searches below -1":  {strings.Replace(limits, "}", ", searches_per_hour: -2}", 1), "searches_per_hour"},
 		"key open to others": {"receipt_key: " + open + "\n", "chmod 600"},
 		"no such key":        {"reference_key: /nonexistent\n", "reference_key"},
 	} {
@@ -124,7 +131,7 @@ func TestConfigurationIsStrict(t *testing.T) {
 		if strings.Contains(c.add, "reference_key") {
 			delete(e, "KITH_REFERENCE_KEY")
 		}
-		_, err := hubOf(t, goodConfig+c.add, e)
+		_, err := hubOf(t, strings.Replace(goodConfig, limits, "", 1)+c.add, e)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one that names %q", name, err, c.want)
 		}

@@ -21,6 +21,7 @@ import (
 	"kith/internal/audit"
 	"kith/internal/audit/proof"
 	"kith/internal/demo"
+	"kith/internal/disclosure"
 	"kith/internal/policy"
 	"kith/internal/postgres"
 	"kith/internal/postgres/private"
@@ -192,11 +193,12 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 func demoHub(w *demo.World, log *slog.Logger) (hubConfig, error) {
 	c := hubConfig{Replica: "demo", Identity: w.Identity, SignIn: w.SignIn, Demo: true, ReceiptKey: w.Key, ReferenceKey: w.Reference, Connections: 24, Drain: 5 * time.Second,
 		Policy: policy.Options{Deadline: time.Second, Keep: 4096}, // a newcomer's machine may be busy with other things
-		Limits: api.Limits{RequestsPerMinute: -1, FamiliesPerHour: -1},
+		Limits: api.Limits{RequestsPerMinute: -1},
+		Looks:  disclosure.LookLimits{FamiliesPerHour: -1, SearchesPerHour: -1, FoundPerHour: -1},
 		Now:    time.Now, Random: rand.Reader, Log: log}
 	c.Tree = treeConfig{Key: w.LogKey, Origin: demo.LogOrigin, File: w.Checkpoint}
 	var err error
-	for role, to := range map[string]*string{postgres.RoleApp: &c.App, postgres.RoleAuditor: &c.Auditor, postgres.RoleSequencer: &c.Sequencer} {
+	for role, to := range map[string]*string{postgres.RoleApp: &c.App, postgres.RoleAuditor: &c.Auditor, postgres.RoleSequencer: &c.Sequencer, postgres.RoleReplay: &c.Replay, postgres.RoleRetention: &c.Retention} {
 		if *to, err = w.DSN(role); err != nil {
 			return hubConfig{}, fmt.Errorf("database address of %s: %w", role, err)
 		}

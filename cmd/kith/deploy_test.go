@@ -52,7 +52,7 @@ func TestExampleConfiguration(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), self, "serve", "--config", example, "--check")
 		cmd.Env = append([]string{asCommand + "=1", "KITH_REPLICA=hub-0", "KITH_RECEIPT_KEY=" + key, "KITH_LOG_KEY=" + key, "KITH_REFERENCE_KEY=" + reference,
 			"KITH_DATABASE_APP=postgres://kith_app:a@db.example/kith?sslmode=verify-full", "KITH_DATABASE_AUDITOR=postgres://kith_auditor:b@db.example/kith",
-			"KITH_DATABASE_SEQUENCER=postgres://kith_sequencer:c@db.example/kith"}, env...)
+			"KITH_DATABASE_SEQUENCER=postgres://kith_sequencer:c@db.example/kith", "KITH_DATABASE_REPLAY=postgres://kith_replay:d@db.example/kith"}, env...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

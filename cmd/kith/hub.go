@@ -18,9 +18,11 @@ import (
 	"kith/internal/agreement"
 	"kith/internal/api"
 	"kith/internal/audit"
+	"kith/internal/audit/tree"
 	"kith/internal/disclosure"
 	"kith/internal/family"
 	"kith/internal/identity"
+	"kith/internal/outbox"
 	"kith/internal/policy"
 	"kith/internal/postgres"
 	"kith/migrations"
@@ -28,29 +30,40 @@ import (
 
 // hubConfig is what a hub is made of, whether the demo or `kith serve` runs it.
 type hubConfig struct {
-	Replica      string // whose receipt key this is
-	App          string // database addresses, one role each
-	Auditor      string
-	Sequencer    string
-	Identity     identity.Config
-	SignIn       identity.SignInConfig // no providers: no pages
-	Demo         bool                  // nobody is real, and the pages say so
-	ReceiptKey   ed25519.PrivateKey
-	ReferenceKey []byte
-	Tree         treeConfig
-	Limits       api.Limits
-	Policy       policy.Options
-	Connections  int32         // of the app's pool; 0 = its default
-	Drain        time.Duration // how long requests may end after the signal; 0 = 15 s
-	Now          func() time.Time
-	Random       io.Reader
-	Log          *slog.Logger
+	Replica       string // whose receipt key this is
+	App           string // database addresses, one role each
+	Auditor       string
+	Sequencer     string
+	Replay        string
+	Retention     string        // empty: nothing is erased, held or dropped
+	Keep          audit.Periods // for how many months the log's classes are kept
+	Identity      identity.Config
+	SignIn        identity.SignInConfig // no providers: no pages
+	Demo          bool                  // nobody is real, and the pages say so
+	ReceiptKey    ed25519.PrivateKey
+	ReferenceKey  []byte
+	Tree          treeConfig
+	Outbox        outbox.Config // channels and mail server; the rest is the hub's
+	Operator      string        // the agency that runs the hub
+	Limits        api.Limits
+	Watch         disclosure.WatchRules // what is given to reviewers
+	Looks         disclosure.LookLimits
+	WriteKeysKept time.Duration // how long the key of a write is remembered; 0 = 30 days
+	Policy        policy.Options
+	Weigh         weighConfig
+	KeptFacts     int           // 0 = facts are read for each access
+	Connections   int32         // of the app's pool; 0 = its default
+	Drain         time.Duration // how long requests may end after the signal; 0 = 15 s
+	Now           func() time.Time
+	Random        io.Reader
+	Log           *slog.Logger
 }
 
 // hub is a hub that is ready to serve.
 type hub struct {
 	public, private http.Handler
 	recorder        *audit.Recorder
+	follower        *policy.Follower
 	config          hubConfig
 	stop            context.CancelFunc
 	background      sync.WaitGroup
@@ -85,6 +98,10 @@ func (h *hub) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database, role of the sequencer: %w", err)
 	}
+	replay, err := h.pool(ctx, c.Replay, postgres.Options{ApplicationName: "kith replay", MaxConns: 4})
+	if err != nil {
+		return fmt.Errorf("database, role of the replayer: %w", err)
+	}
 	if err := postgres.CheckDurable(ctx, app); err != nil {
 		return err
 	}
@@ -96,13 +113,9 @@ func (h *hub) open(ctx context.Context) error {
 	}
 
 	versions := policy.NewVersions(app, c.Policy, 4)
-	active := func(ctx context.Context) (*policy.Active, error) {
-		digest, err := policy.Head(ctx, app, c.Identity.Partnership)
-		if err != nil {
-			return nil, err
-		}
-		return versions.At(ctx, digest)
-	}
+	follower := policy.NewFollower(versions, app, c.Identity.Partnership, c.Now, h.brokenPolicy)
+	h.follower = follower
+	active := follower.Active
 	if _, err := active(ctx); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
@@ -128,7 +141,12 @@ func (h *hub) open(ctx context.Context) error {
 		}
 		return a.Version(), nil
 	}}
-	door := &disclosure.Door{Pool: app, Recorder: h.recorder, Policy: versions.At, Desk: desk.Desk, Now: c.Now, Log: c.Log}
+	kept, err := family.NewKept(c.KeptFacts)
+	if err != nil {
+		return err
+	}
+	door := &disclosure.Door{Pool: app, Recorder: h.recorder, Policy: follower.At, Desk: desk.Desk, Now: c.Now, Log: c.Log, Kept: kept,
+		Looks: disclosure.NewLooks(c.Looks, h.recorder, c.Now)}
 	intake := &family.Intake{Pool: app, Now: c.Now, Catalogue: func(ctx context.Context) (family.Catalogue, error) {
 		a, err := active(ctx)
 		if err != nil {
@@ -148,22 +166,48 @@ func (h *hub) open(ctx context.Context) error {
 	office := &policy.Office{Pool: app, Recorder: h.recorder, Sandbox: policy.Sandbox{Command: []string{program, policy.SandboxCommand}},
 		Partnership: c.Identity.Partnership, Now: c.Now, Random: c.Random}
 	agreements := &agreement.Register{Pool: app, Recorder: h.recorder, Partnership: c.Identity.Partnership, Random: c.Random}
-	server, err := api.New(api.Config{Verifier: verifier, Door: door, Office: office, Agreements: agreements, Recorder: h.recorder, Log: log, Tree: logTree, Failures: failures, Intake: intake,
-		Logger: c.Log, Metrics: metrics, Limits: c.Limits})
+	var sequenced *tree.Tree
+	if logTree != nil {
+		sequenced = logTree.Tree
+	}
+	h.guardReads(sequenced, follower)
+	reviews, err := h.openWatch(ctx, door, log, sequenced)
 	if err != nil {
 		return err
 	}
-	if h.public, err = h.pages(pagesOn{app: app, verifier: verifier, directory: directory, door: door, log: log, failures: failures}, server); err != nil {
+	keeper, err := h.openKeeper(ctx, log)
+	if err != nil {
 		return err
 	}
-	h.private = api.Private(metrics, []api.Check{
+	papers := &disclosure.Papers{Door: door, Directory: directory, Agreements: agreements, Log: log}
+	box, err := h.openOutbox(ctx, app, agreements, office)
+	if err != nil {
+		return err
+	}
+	metrics.Register(outboxMetrics(box)...)
+	explain := h.openExplainer(ctx, app, replay, door, log, metrics)
+	server, err := api.New(api.Config{Outbox: box, Keeper: keeper, Reviews: reviews, Verifier: verifier, Door: door, Office: office, Agreements: agreements, Papers: papers, Recorder: h.recorder, Log: log, Tree: logTree, Failures: failures, Intake: intake,
+		Explain: explain,
+		Logger:  c.Log, Metrics: metrics, Limits: c.Limits})
+	if err != nil {
+		return err
+	}
+	checks := []api.Check{
 		{Name: "database", Test: func(ctx context.Context) (string, error) { return "", postgres.Redact(app.Ping(ctx)) }},
 		{Name: "schema", Test: func(ctx context.Context) (string, error) { return "", schemaIsCurrent(ctx, app) }},
-		{Name: "policy", Test: func(ctx context.Context) (string, error) { _, err := active(ctx); return "", err }},
+		{Name: "policy", Test: func(ctx context.Context) (string, error) { return "", follower.Check(ctx) }},
 		{Name: "log", Test: func(ctx context.Context) (string, error) { return logHasRoom(ctx, auditor, c.Now()) }},
 		treeCheck(logTree),
-	})
+	}
+	if h.public, err = h.pages(pagesOn{app: app, verifier: verifier, directory: directory, door: door, log: log, failures: failures, office: office, agreements: agreements, papers: papers,
+		tree: logTree, explain: explain, reviews: reviews, keeper: keeper, box: box, checks: checks}, server); err != nil {
+		return err
+	}
+	h.private = api.Private(metrics, checks)
 	h.inBackground(ctx, verifier, directory, failures, sequencer)
+	metrics.Register(policyMetrics(follower)...)
+	h.runPolicy(ctx, follower, office, &disclosure.Weigher{Office: office, Past: audit.NewPast(replay, c.Identity.Partnership), Pool: app, Reference: log.Reference,
+		Accesses: c.Weigh.Accesses, Views: c.Weigh.Views, Now: c.Now, Random: c.Random, Log: c.Log})
 	return nil
 }
 
@@ -176,6 +220,11 @@ func (h *hub) inBackground(ctx context.Context, verifier *identity.Verifier, dir
 		}
 	})
 	h.background.Go(func() { directory.Run(ctx) })
+	h.background.Go(func() {
+		tick := time.NewTicker(time.Hour)
+		defer tick.Stop()
+		h.forgetKeys(ctx, sequencer, tick.C)
+	})
 	h.background.Go(func() {
 		tick := time.NewTicker(10 * time.Second)
 		defer tick.Stop()

@@ -46,7 +46,7 @@ func (b *borough) serveFile(t *testing.T, name string) string {
 	t.Helper()
 	dir := t.TempDir()
 	c := config{Listen: "127.0.0.1:0", PrivateListen: "localhost:0", Replica: name, Identity: b.identity, LogLevel: "warn", Limits: limitsConfig{RequestsPerMinute: -1, FamiliesPerHour: -1},
-		Database:   databaseConfig{App: b.db.DSN("app"), Auditor: b.db.DSN("auditor"), Sequencer: b.db.DSN("sequencer"), Connections: 8},
+		Database:   databaseConfig{App: b.db.DSN("app"), Auditor: b.db.DSN("auditor"), Sequencer: b.db.DSN("sequencer"), Replay: b.db.DSN("replay"), Connections: 8},
 		ReceiptKey: filepath.Join(dir, "receipt.pem"), ReferenceKey: filepath.Join(dir, "reference"), Policy: policyConfig{Deadline: 5 * time.Second},
 		Log: logConfig{Key: filepath.Join(dir, "log.pem"), Origin: logOrigin, Checkpoint: filepath.Join(dir, "checkpoint")}}
 	text, err := yaml.Marshal(c)
@@ -121,6 +121,8 @@ type delivered struct {
 type load struct {
 	b   *borough
 	url atomic.Pointer[string]
+	// one of so many answers is kept; 0 is each
+	sample int
 
 	mu     sync.Mutex
 	got    []delivered
@@ -179,7 +181,7 @@ func (l *load) keep(t *testing.T, r reply, err error) {
 			t.Error("an answer without a receipt")
 		}
 	}
-	if d.receipt != "" {
+	if d.receipt != "" && (l.sample == 0 || mrand.IntN(l.sample) == 0) {
 		l.got = append(l.got, d)
 	}
 }
@@ -230,51 +232,6 @@ func (l *load) settle(t *testing.T) {
 			t.Errorf("%d answers of status %d", l.status[status], status)
 		}
 	}
-}
-
-// kill -9 of the hub and of PostgreSQL at 20 random points under load:
-// afterwards the hub serves without repair, and the promise holds.
-func TestKilledAtRandomPoints(t *testing.T) {
-	t.Parallel()
-	server := pgtest.NewServer(t)
-	b := boroughIn(t, server.New(t))
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	hub := &process{config: b.serveFile(t, "hub-1")}
-	l := &load{b: b}
-	up := func() {
-		t.Helper()
-		url, err := hub.start(t.Context()) // outlives the load
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.url.Store(&url)
-	}
-	up()
-	defer func() { hub.kill() }()
-	callers := l.run(ctx, t, 4)
-	for i := range 20 {
-		time.Sleep(time.Duration(50+mrand.IntN(500)) * time.Millisecond)
-		if i%2 == 0 {
-			server.Kill()
-			if err := server.Restart(ctx); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		hub.kill()
-		up()
-	}
-	family := b.stories[slices.Sorted(maps.Keys(b.stories))[0]]
-	client := newClient()
-	eventually(t, 30*time.Second, "service after the last kill", func() bool {
-		h := replica{b: b, url: *l.url.Load(), client: client}
-		r, err := h.try(ctx, b.reading(t, "social-worker", family, "FS"))
-		return err == nil && (r.status == http.StatusOK || r.status == http.StatusNotFound)
-	})
-	stop()
-	callers.Wait()
-	l.settle(t)
 }
 
 // The disk on which the write-ahead log lies is full. PostgreSQL may refuse, or

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"kith/internal/policy"
 )
@@ -184,13 +185,81 @@ func (c officer) submission(ctx context.Context, path string, body any) error {
 	if err := c.call(ctx, http.MethodPost, path, body, &s); err != nil {
 		return err
 	}
+	if s.State == "open" {
+		var err error
+		if s, err = c.whole(ctx, s); err != nil {
+			return err
+		}
+	}
 	c.print(s)
 	return nil
+}
+
+// whole waits until the rest of a submission's report is there, and says how
+// far it is meanwhile.
+func (c officer) whole(ctx context.Context, s policy.Submission) (policy.Submission, error) {
+	told := time.Now()
+	for wait := 50 * time.Millisecond; s.Effect != nil && s.Effect.State == policy.EffectComputing && s.State == "open" && !s.Void; wait = min(2*wait, 2*time.Second) {
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			fmt.Fprintf(c.out, "computing what it would have changed: %s, %d of %d\n", stageWords(s.Effect.Stage), s.Effect.Done, s.Effect.Total)
+		}
+		select {
+		case <-ctx.Done():
+			return s, ctx.Err()
+		case <-time.After(wait):
+		}
+		var now policy.Submission
+		if err := c.call(ctx, http.MethodGet, "/v1/policies/submissions/"+s.ID.String(), nil, &now); err != nil {
+			return s, err
+		}
+		s = now
+	}
+	return s, nil
+}
+
+func stageWords(stage string) string {
+	if stage == policy.StageLive {
+		return "the live records"
+	}
+	return "the accesses of the past"
+}
+
+// printEffect prints the part of the report that came after the rest.
+func printEffect(out io.Writer, e *policy.Effect) {
+	switch {
+	case e == nil:
+	case e.State == policy.EffectFailed:
+		fmt.Fprintf(out, "what it would have changed could not be computed: %s\n", e.Why)
+	case e.State == policy.EffectComputing:
+		fmt.Fprintf(out, "what it would have changed is being computed: %s, %d of %d\n", stageWords(e.Stage), e.Done, e.Total)
+	}
+	if e == nil || e.Past == nil || e.Live == nil {
+		return
+	}
+	p := e.Past
+	fmt.Fprintf(out, "the past: %d accesses, %d replayed, %d with nothing decided, %d erased, %d damaged (%s)\n", p.Accesses, p.Replayed, p.Nothing, p.Erased, p.Damaged, p.Took)
+	for _, a := range p.Agencies {
+		if a.Opened.N+a.Closed.N > 0 {
+			fmt.Fprintf(out, "  %s: accesses that would have shown more %s, less %s\n", a.Agency, a.Opened, a.Closed)
+		}
+	}
+	for _, l := range p.Lines {
+		fmt.Fprintf(out, "  %s\n", l.Words)
+		for _, x := range l.Examples {
+			fmt.Fprintf(out, "    event %s, family %s\n", x.Event, x.Family)
+		}
+	}
+	fmt.Fprintf(out, "the live records: %d of %d families, as %d workers see them (%s)\n", e.Live.Looked, e.Live.Families, e.Live.Workers, e.Live.Took)
+	for _, l := range e.Live.Lines {
+		fmt.Fprintf(out, "  %s\n", l.Words)
+	}
 }
 
 func (c officer) print(s policy.Submission) {
 	if s.Report != nil && s.State == "open" {
 		printReport(c.out, *s.Report)
+		printEffect(c.out, s.Effect)
 	}
 	fmt.Fprintf(c.out, "submission %s  %s\nversion    %s\nin place of %s\n", s.ID, s.State, s.Digest, s.ComparedWith)
 	for _, a := range s.Approvals {

@@ -25,6 +25,7 @@ type treeConfig struct {
 	Origin            string
 	File              string      // the published checkpoint
 	Replicas          []proof.Key // of the other replicas
+	KeyList           proof.KeyFile
 	Witnesses         []tree.Witness
 	Quorum            int
 	StopWithoutQuorum bool
@@ -48,6 +49,11 @@ type logConfig struct {
 	// ReplicaKeys are the public receipt keys of the other replicas
 	// (NAME+HASH+KEY): what they sign is not taken for forged.
 	ReplicaKeys []string `yaml:"replica_keys"`
+	// KeyList is a file, outside the database, with every key that signs or ever
+	// signed and its dates: a line each, "log KEY from=TIME until=TIME" or
+	// "replica KEY …". It is given out signed (GET /v1/log/keys). Without it the
+	// list holds the keys of today, without dates. Default none.
+	KeyList string `yaml:"key_list"`
 	// Witnesses are partners' servers that cosign the log. Default none.
 	Witnesses []witnessConfig `yaml:"witnesses"`
 	// Quorum is how many of them should have cosigned. Default 0.
@@ -81,6 +87,9 @@ func (c logConfig) complete(add func(format string, args ...any)) treeConfig {
 		if t.Next, err = readReceiptKey(c.NextKey); err != nil {
 			add("log.next_key: %w", err)
 		}
+	}
+	if t.KeyList, err = readKeyList(c.KeyList); err != nil {
+		add("log.key_list: %w", err)
 	}
 	if c.Origin == "" {
 		add("log.origin: needed")
@@ -126,8 +135,15 @@ func (h *hub) openTree(ctx context.Context, app, auditor, sequencer *pgxpool.Poo
 	if err != nil {
 		return nil, err
 	}
-	replicas := append([]proof.Key{own}, c.Replicas...)
-	keys := proof.NewKeys(replicas...)
+	list, err := c.keyList(own, h.config.Now())
+	if err != nil {
+		return nil, err
+	}
+	announced, err := c.announce(list)
+	if err != nil {
+		return nil, err
+	}
+	keys := proof.NewKeys(list.Replicas...)
 	t, err := tree.New(tree.Config{
 		Pool: sequencer, Partnership: h.config.Identity.Partnership, Origin: c.Origin, LogKey: c.Key, NextKey: c.Next, Replicas: func() proof.Keys { return keys },
 		File: c.File, Recorder: h.recorder, Witnesses: c.Witnesses, Quorum: c.Quorum, StopWithoutQuorum: c.StopWithoutQuorum,
@@ -155,7 +171,7 @@ func (h *hub) openTree(ctx context.Context, app, auditor, sequencer *pgxpool.Poo
 	if err != nil {
 		return nil, err
 	}
-	return &api.LogTree{Tree: t, Reader: tree.NewReader(auditor), Officer: tree.Officer{Pool: app, Recorder: h.recorder}, Replicas: replicas, Log: log}, nil
+	return &api.LogTree{Tree: t, Reader: tree.NewReader(auditor), Officer: tree.Officer{Pool: app, Recorder: h.recorder}, Replicas: list.Replicas, Log: log, Keys: list, Announced: announced}, nil
 }
 
 // treeCheck is readiness: a stopped log is not ready, a late one is a warning.
