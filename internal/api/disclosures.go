@@ -200,7 +200,7 @@ func accountRow(d *disclosureView, x *disclosedView) []string {
 		strconv.FormatBool(d.Declared), strconv.FormatBool(d.Emergency), x.SectionName, x.Owner, x.Level, x.Part, strings.Join(x.Clauses, "; "),
 		strings.Join(x.Masked, " "), strings.Join(x.Labels, " "), x.Grant, strings.Join(x.Entries, " ")}
 	for i := range row {
-		row[i] = cell(row[i])
+		row[i] = audit.Cell(row[i])
 	}
 	return row
 }

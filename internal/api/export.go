@@ -210,7 +210,7 @@ func (s *Server) exportCSV(ctx context.Context, w *startedWriter, scope audit.Sc
 			strings.Join(sections, " "), strings.Join(owners, " "), strings.Join(clauses, " "), r.Receipt,
 		}
 		for i := range row {
-			row[i] = cell(row[i])
+			row[i] = audit.Cell(row[i])
 		}
 		return out.Write(row)
 	})
@@ -219,20 +219,6 @@ func (s *Server) exportCSV(ctx context.Context, w *startedWriter, scope audit.Sc
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// cell keeps a spreadsheet from reading a value as a formula: what begins with
-// one of these, white space or not, gets an apostrophe in front.
-func cell(v string) string {
-	trimmed := strings.TrimLeft(v, " \u00a0\ufeff")
-	if trimmed == "" {
-		return v
-	}
-	switch first := []rune(trimmed)[0]; first {
-	case '=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠':
-		return "'" + v
-	}
-	return v
 }
 
 func add(list []string, more ...string) []string {

@@ -31,7 +31,7 @@ func TestNoCellIsAFormula(t *testing.T) {
 		"＝1":                   "'＝1",
 		"2026-11-02T09:00:00Z": "2026-11-02T09:00:00Z",
 	} {
-		if got := cell(v); got != want {
+		if got := audit.Cell(v); got != want {
 			t.Errorf("%q became %q, want %q", v, got, want)
 		}
 	}

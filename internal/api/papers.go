@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"html/template"
 	"net/http"
@@ -56,7 +55,7 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, paper policy
 	}
 	switch r.URL.Query().Get("format") {
 	case "csv":
-		data, err := PaperCSV(paper)
+		data, err := paper.CSV()
 		if err != nil {
 			return err
 		}
@@ -70,47 +69,6 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, paper policy
 		return writeBytes(w, "text/html; charset=utf-8", page.Bytes())
 	}
 	return writeJSON(w, "", paper)
-}
-
-// PaperCSV writes a paper as one table: heading, then the columns of each part,
-// then its rows (RFC 4180; no cell is a formula).
-func PaperCSV(paper policy.Paper) ([]byte, error) {
-	var out bytes.Buffer
-	c := csv.NewWriter(&out)
-	c.UseCRLF = true
-	width := 1
-	for _, part := range paper.Parts {
-		width = max(width, len(part.Columns))
-	}
-	write := func(row []string) error {
-		row = append([]string{}, row...)
-		for i := range row {
-			row[i] = cell(row[i])
-		}
-		for len(row) < width+1 { // every record has as many fields
-			row = append(row, "")
-		}
-		return c.Write(row)
-	}
-	head := [][]string{{paper.Title}, {"Policy version", paper.Version}, {"Digest", paper.Digest.String()}, {"Made", stamp(paper.Made)}}
-	for _, row := range head {
-		if err := write(row); err != nil {
-			return nil, err
-		}
-	}
-	for _, part := range paper.Parts {
-		for i, row := range append([][]string{part.Columns}, part.Rows...) {
-			first := part.Heading
-			if i == 0 {
-				first = "Part"
-			}
-			if err := write(append([]string{first}, row...)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	c.Flush()
-	return out.Bytes(), c.Error()
 }
 
 // paperPage is a paper to print: no style, no script, headings and tables.

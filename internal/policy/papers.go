@@ -1,12 +1,16 @@
 package policy
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/csv"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"kith/internal/audit"
 )
 
 // The papers that are made from a version.
@@ -368,4 +372,45 @@ func distinct(list []string) []string {
 	list = slices.Clone(list)
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// CSV writes the paper as one table: heading, then the columns of each part,
+// then its rows (RFC 4180; no cell is a formula).
+func (p Paper) CSV() ([]byte, error) {
+	var out bytes.Buffer
+	c := csv.NewWriter(&out)
+	c.UseCRLF = true
+	width := 1
+	for _, part := range p.Parts {
+		width = max(width, len(part.Columns))
+	}
+	write := func(row []string) error {
+		row = append([]string{}, row...)
+		for i := range row {
+			row[i] = audit.Cell(row[i])
+		}
+		for len(row) < width+1 { // every record has as many fields
+			row = append(row, "")
+		}
+		return c.Write(row)
+	}
+	head := [][]string{{p.Title}, {"Policy version", p.Version}, {"Digest", p.Digest.String()}, {"Made", p.Made.UTC().Format(time.RFC3339)}}
+	for _, row := range head {
+		if err := write(row); err != nil {
+			return nil, err
+		}
+	}
+	for _, part := range p.Parts {
+		for i, row := range append([][]string{part.Columns}, part.Rows...) {
+			first := part.Heading
+			if i == 0 {
+				first = "Part"
+			}
+			if err := write(append([]string{first}, row...)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.Flush()
+	return out.Bytes(), c.Error()
 }

@@ -71,7 +71,7 @@ func startChromium(t *testing.T) context.Context {
 
 func (h *hub) window(t *testing.T, browser context.Context) *window {
 	t.Helper()
-	return h.windowFor(t, browser, 90*time.Second)
+	return h.windowFor(t, browser, 4*time.Minute)
 }
 
 // windowFor is a window for a walk that takes longer.
@@ -93,18 +93,32 @@ func (h *hub) windowFor(t *testing.T, browser context.Context, limit time.Durati
 	return w
 }
 
+// settled repeats what a page that was just being replaced could not do: the
+// node that was found is gone before it is pressed or filled, so nothing was done.
+func settled(try func() error) error {
+	for n := 0; ; n++ {
+		err := try()
+		if err == nil || n == 20 || !strings.Contains(err.Error(), "-32000") {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 func (w *window) do(actions ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
-	if err := chromedp.Do(w.ctx, actions...); err != nil {
-		w.t.Fatal(err)
+	for _, a := range actions {
+		if err := settled(func() error { return chromedp.Do(w.ctx, a) }); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
 // ask runs an action that answers.
 func ask[T any](w *window, a chromedp.Action[T]) T {
 	w.t.Helper()
-	v, err := chromedp.Run(w.ctx, a)
-	if err != nil {
+	var v T
+	if err := settled(func() (err error) { v, err = chromedp.Run(w.ctx, a); return err }); err != nil {
 		w.t.Fatal(err)
 	}
 	return v
@@ -116,7 +130,10 @@ func (w *window) goTo(path string) { w.t.Helper(); w.do(chromedp.Navigate(w.h.ba
 func (w *window) click(words string) {
 	w.t.Helper()
 	xpath := fmt.Sprintf(`//*[self::a or self::button or self::label][contains(normalize-space(.), %q)]`, words)
-	if _, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.Search(xpath))); err != nil {
+	if err := settled(func() error {
+		_, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.Search(xpath)))
+		return err
+	}); err != nil {
 		w.t.Fatalf("click %q: %v", words, err)
 	}
 }
@@ -124,7 +141,10 @@ func (w *window) click(words string) {
 // send presses a button or link by its selector, and waits for the next page.
 func (w *window) send(css string) {
 	w.t.Helper()
-	if _, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.CSS(css))); err != nil {
+	if err := settled(func() error {
+		_, err := chromedp.RunResponse(w.ctx, chromedp.Click(chromedp.CSS(css)))
+		return err
+	}); err != nil {
 		w.t.Fatalf("press %s: %v", css, err)
 	}
 }

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"bytes"
-	"encoding/csv"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -86,7 +83,7 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, v visit, sh 
 		return err
 	}
 	if r.URL.Query().Get("format") == "csv" {
-		raw, err := paperTable(paper)
+		raw, err := paper.CSV()
 		if err != nil {
 			return err
 		}
@@ -97,37 +94,4 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, v visit, sh 
 	}
 	sh.Title, sh.Page = paper.Title, documentPage{Paper: paper, Short: shortDigest(paper.Digest), CSV: "?format=csv"}
 	return s.write(w, v, http.StatusOK, "policydocument", sh)
-}
-
-// paperTable writes a paper as one table: the part's heading, then its columns.
-// No cell of it is a formula to a spreadsheet (faults: =, +, -, @, tab, CR).
-func paperTable(paper policy.Paper) ([]byte, error) {
-	var out bytes.Buffer
-	table := csv.NewWriter(&out)
-	table.UseCRLF = true
-	width := 2
-	for _, part := range paper.Parts {
-		width = max(width, len(part.Columns)+1)
-	}
-	rows := [][]string{{paper.Title, paper.Digest.String()}}
-	for _, part := range paper.Parts {
-		rows = append(rows, append([]string{part.Heading}, part.Columns...))
-		for _, row := range part.Rows {
-			rows = append(rows, append([]string{part.Heading}, row...))
-		}
-	}
-	for _, row := range rows {
-		record := make([]string, width)
-		for i, text := range row {
-			if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-				text = "'" + text
-			}
-			record[i] = text
-		}
-		if err := table.Write(record); err != nil {
-			return nil, err
-		}
-	}
-	table.Flush()
-	return out.Bytes(), table.Error()
 }
