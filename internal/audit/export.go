@@ -3,7 +3,9 @@ package audit
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,40 +85,85 @@ func scanLeaf(r pgx.CollectableRow) (walkRow, error) {
 
 // Walk gives the leaves from first (included) to end (not) of the log number
 // in their order. A leaf whose place is empty in the database is not given:
-// the caller sees the gap in the indexes.
+// the caller sees the gap in the indexes. While one page is looked at, the next
+// is on its way; opening an event takes longer than reading it, so that is done
+// on several processors.
 func (l *Log) Walk(ctx context.Context, s Scope, number int, first, end int64, each func(*Leaf) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	gone := gone{log: l}
+	coming := l.pageOf(ctx, number, first, end)
 	for from := first; from < end; from += walkPage {
-		rows, err := l.pool.Query(ctx, selectLeaves+joinWhole, number, from, min(end, from+walkPage))
-		if err != nil {
-			return fmt.Errorf("read leaves from %d: %w", from, postgres.Redact(err))
+		page := <-coming
+		if page.err != nil {
+			return fmt.Errorf("read leaves from %d: %w", from, postgres.Redact(page.err))
 		}
-		list, err := pgx.CollectRows(rows, scanLeaf)
-		if err != nil {
-			return fmt.Errorf("read leaves from %d: %w", from, postgres.Redact(err))
+		if next := from + walkPage; next < end {
+			coming = l.pageOf(ctx, number, next, end)
 		}
 		gone.fresh = false
-		for i := range list {
-			row := &list[i]
-			var dropped *DroppedUnder
-			if !row.Found {
-				if dropped, err = gone.under(ctx, number, row); err == nil && dropped == nil {
-					*row, err = l.leafByID(ctx, number, row.Index)
-				}
-				if err != nil {
-					return err
-				}
+		dropped := make([]*DroppedUnder, len(page.rows))
+		for i := range page.rows {
+			row := &page.rows[i]
+			if row.Found {
+				continue
 			}
-			leaf := l.leaf(row, s)
-			if dropped != nil {
-				leaf.Dropped, leaf.Missing = dropped, false
+			var err error
+			if dropped[i], err = gone.under(ctx, number, row); err == nil && dropped[i] == nil {
+				*row, err = l.leafByID(ctx, number, row.Index)
 			}
-			if err := each(&leaf); err != nil {
+			if err != nil {
+				return err
+			}
+		}
+		leaves := l.leaves(page.rows, s)
+		for i := range leaves {
+			if dropped[i] != nil {
+				leaves[i].Dropped, leaves[i].Missing = dropped[i], false
+			}
+			if err := each(&leaves[i]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// walked is one page of leaves.
+type walked struct {
+	rows []walkRow
+	err  error
+}
+
+// pageOf reads a page, beside whatever its caller does meanwhile.
+func (l *Log) pageOf(ctx context.Context, number int, from, end int64) <-chan walked {
+	coming := make(chan walked, 1) // whoever asked may be gone
+	go func() {
+		rows, err := l.pool.Query(ctx, selectLeaves+joinWhole, number, from, min(end, from+walkPage))
+		var page walked
+		if page.err = err; err == nil {
+			page.rows, page.err = pgx.CollectRows(rows, scanLeaf)
+		}
+		coming <- page
+	}()
+	return coming
+}
+
+// leaves opens a page of events.
+func (l *Log) leaves(rows []walkRow, s Scope) []Leaf {
+	const most = 4 // processors: those who read meanwhile need some too
+	list := make([]Leaf, len(rows))
+	workers := min(most, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for i := w; i < len(rows); i += workers {
+				list[i] = l.leaf(&rows[i], s)
+			}
+		})
+	}
+	group.Wait()
+	return list
 }
 
 func (l *Log) leafByID(ctx context.Context, number int, index int64) (walkRow, error) {
@@ -146,8 +193,7 @@ func (l *Log) leaf(row *walkRow, s Scope) Leaf {
 		return leaf
 	}
 	leaf.Shown, leaf.Record = true, rec
-	whole := row.entry()
-	opened, err := whole.Open()
+	opened, err := row.open()
 	leaf.Entry = proof.Entry{Header: row.Header, Commitments: row.Commitments, Signature: row.Receipt}
 	copies := row.copies()
 	if s.all {
@@ -157,7 +203,7 @@ func (l *Log) leaf(row *walkRow, s Scope) Leaf {
 		leaf.Differs = []string{"payload"}
 		return leaf
 	}
-	leaf.Differs = row.differs(&opened, &copies)
+	leaf.Differs = row.differs(opened, &copies)
 	if opened.Common == nil {
 		leaf.Erased, leaf.NoCommon = leaf.Erased+1, true
 	} else if s.opensCommon(opened.Common) {
@@ -239,10 +285,20 @@ func (r *walkRow) differsInParts(o *proof.Opened) []string {
 	var owners []string
 	var bad []string
 	top := proof.Hidden
-	for _, x := range linesOf(o) {
-		top = max(top, x.terms.Level)
-		if x.terms.Owner != "" && !slices.Contains(owners, x.terms.Owner) {
-			owners = append(owners, x.terms.Owner)
+	released := func(list []proof.Terms) {
+		for i := range list {
+			top = max(top, list[i].Level)
+			if owner := list[i].Owner; owner != "" && !slices.Contains(owners, owner) {
+				owners = append(owners, owner)
+			}
+		}
+	}
+	if o.Common != nil {
+		released(o.Common.Released)
+	}
+	for _, part := range o.Subjects {
+		if part != nil {
+			released(part.Released)
 		}
 	}
 	slices.Sort(owners)

@@ -54,6 +54,8 @@ type storedRow struct {
 	Outcome      string
 	Declared     bool
 	Emergency    bool
+
+	opened *proof.Opened // once open has opened it
 }
 
 const selectRows = `
@@ -66,6 +68,19 @@ func (r *storedRow) entry() proof.Entry {
 		Header: r.Header, Commitments: r.Commitments, Signature: r.Receipt, Common: r.Common, CommonSalt: r.CommonSalt,
 		SubjectParts: r.SubjectParts, SubjectSalts: r.SubjectSalts,
 	}
+}
+
+// open opens the entry, once: it is the dear part of showing an event.
+func (r *storedRow) open() (*proof.Opened, error) {
+	if r.opened == nil {
+		entry := r.entry()
+		opened, err := entry.Open()
+		if err != nil {
+			return nil, err
+		}
+		r.opened = &opened
+	}
+	return r.opened, nil
 }
 
 // maxScans bounds the work for one page where rows must be looked at before
@@ -96,8 +111,12 @@ func (l *Log) List(ctx context.Context, s Scope, f Filter, p Page) (records []Re
 	if err != nil {
 		return nil, "", err
 	}
+	batch := limit + 1
+	if f.Section != "" {
+		batch = MaxLimit // most of them have it not, and the payload alone tells
+	}
 	for scans := 0; scans < maxScans; {
-		rows, err := l.page(ctx, s, f, w, after, limit+1)
+		rows, err := l.page(ctx, s, f, w, after, batch)
 		if err != nil {
 			return nil, "", err
 		}
@@ -114,7 +133,7 @@ func (l *Log) List(ctx context.Context, s Scope, f Filter, p Page) (records []Re
 			}
 			records = append(records, rec)
 		}
-		if len(rows) > limit {
+		if len(rows) == batch {
 			scans++
 		} else if w = w.older(); w.empty() {
 			return records, "", nil
@@ -149,6 +168,9 @@ func (l *Log) page(ctx context.Context, s Scope, f Filter, w window, after posit
 // row as a whole has passed: else a filter would tell of what others own.
 func (l *Log) show(row *storedRow, s Scope, f Filter) (Record, bool) {
 	rec, lines := l.view(row, s)
+	if f.Section != "" && !slices.ContainsFunc(rec.Released, func(x Released) bool { return x.Section == f.Section }) {
+		return Record{}, false // by what this reader is told: what is restricted to them is not found by it either
+	}
 	if s.agency == "" || row.Agency == s.agency {
 		return rec, true
 	}
@@ -157,6 +179,23 @@ func (l *Log) show(row *storedRow, s Scope, f Filter) (Record, bool) {
 	}
 	about := f.Subject == uuid.Nil || slices.ContainsFunc(lines, func(x line) bool { return slices.Contains(x.people, f.Subject) })
 	return rec, about
+}
+
+// Count tells how many events a list has, or -1 where there are more than most.
+// An agency's may be fewer: of what others did it is shown its own part alone.
+func (l *Log) Count(ctx context.Context, s Scope, f Filter, most int) (int, error) {
+	var c conditions
+	c.add("partnership = ?", l.partnership)
+	c.scope(s)
+	c.filter(f)
+	var n int
+	if err := l.pool.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM kith.access_event WHERE %s LIMIT %d) AS x`, c.sql, most+1), c.args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count access events: %w", postgres.Redact(err))
+	}
+	if n > most {
+		return -1, nil
+	}
+	return n, nil
 }
 
 // Get gives one event. Error: ErrNotFound, also for an event out of scope.

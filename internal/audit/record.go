@@ -94,13 +94,23 @@ func (l *Log) Reference(person uuid.UUID) string {
 	return "r-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)[:10]))
 }
 
-func (l *Log) references(people []uuid.UUID) []string {
+func (l *Log) references(people []uuid.UUID) []string { return l.referencesIn(people, nil) }
+
+// referencesIn keeps the references in known: the people of one event stand in
+// many of its lines.
+func (l *Log) referencesIn(people []uuid.UUID, known map[uuid.UUID]string) []string {
 	if len(people) == 0 {
 		return nil
 	}
 	refs := make([]string, len(people))
 	for i, id := range people {
+		if refs[i] = known[id]; refs[i] != "" {
+			continue
+		}
 		refs[i] = l.Reference(id)
+		if known != nil {
+			known[id] = refs[i]
+		}
 	}
 	slices.Sort(refs) // the order of the parts must not tell the order of the ids
 	return refs
@@ -118,23 +128,23 @@ func (l *Log) view(row *storedRow, s Scope) (Record, []line) {
 	if row.Worker != nil {
 		rec.Worker = *row.Worker
 	}
-	entry := row.entry()
-	opened, err := entry.Open()
+	opened, err := row.open()
 	if err != nil || opened.Header.ID != row.ID {
 		rec.Damaged = true
 		return rec, nil
 	}
 	rec.Receipt = opened.Receipt.String()
-	lines := linesOf(&opened)
+	lines := linesOf(opened)
 	own, auditor := s.worker != uuid.Nil, s.all
 	theirs := s.agency != "" && row.Agency == s.agency // by the agency's own people
 	if s.agency != "" && !theirs {
 		lines = slices.DeleteFunc(lines, func(x line) bool { return x.terms.Owner != s.agency })
 	}
-	rec.Released = l.released(lines, s)
+	known := map[uuid.UUID]string{}
+	rec.Released = l.released(lines, s, known)
 	rec.Level, rec.Count = summarise(lines)
 	if !own {
-		rec.Subjects = l.references(peopleOf(&opened, lines, auditor || theirs))
+		rec.Subjects = l.referencesIn(peopleOf(opened, lines, auditor || theirs), known)
 	}
 	for _, part := range opened.Subjects {
 		rec.Erased = rec.Erased || part == nil
@@ -215,7 +225,7 @@ func linesOf(o *proof.Opened) []line {
 	return lines
 }
 
-func (l *Log) released(lines []line, s Scope) []Released {
+func (l *Log) released(lines []line, s Scope, known map[uuid.UUID]string) []Released {
 	var list []Released
 	var unnamed []string
 	for _, x := range lines {
@@ -234,7 +244,7 @@ func (l *Log) released(lines []line, s Scope) []Released {
 			Clauses: t.Clauses, Masked: t.Masked, Labels: t.Labels, Grant: t.Grant, Entries: t.Entries,
 		}
 		if s.worker == uuid.Nil {
-			out.Subjects = l.references(x.people)
+			out.Subjects = l.referencesIn(x.people, known)
 			if t.Sensitivity >= 4 && t.Owner != s.agency {
 				out.Section, out.Masked, out.Entries = LegallyRestricted, nil, nil // field names and entries would tell it
 			}

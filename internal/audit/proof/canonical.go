@@ -145,7 +145,9 @@ func (e *enc) id(k string, v uuid.UUID) {
 func (e *enc) digest(k string, v Digest) {
 	if v != (Digest{}) {
 		e.key(k)
-		e.text(v.String())
+		e.b = append(e.b, '"')
+		e.b = hex.AppendEncode(e.b, v[:])
+		e.b = append(e.b, '"')
 	}
 }
 
@@ -259,4 +261,14 @@ func decode(data []byte, v document) error {
 		return fmt.Errorf("%w: it would be written differently", ErrCanonical)
 	}
 	return nil
+}
+
+// written: data is what Encode gives for v. Where it is, it is in the canonical
+// form, whoever read v from it.
+func written(v document, data []byte) bool {
+	if len(data) > maxPart {
+		return false
+	}
+	again, err := v.Encode()
+	return err == nil && bytes.Equal(again, data)
 }

@@ -73,7 +73,12 @@ func (h *Header) Encode() ([]byte, error) {
 
 // DecodeHeader reads a canonical header. Errors: ErrVersion, ErrCanonical.
 func DecodeHeader(data []byte) (Header, error) {
-	var h Header
+	r := reader{b: data}
+	h := r.header()
+	if r.done() && written(&h, data) {
+		return h, nil
+	}
+	h = Header{}
 	if err := decode(data, &h); err != nil {
 		return Header{}, fmt.Errorf("header: %w", err)
 	}

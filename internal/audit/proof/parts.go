@@ -218,7 +218,12 @@ func (c *Common) Encode() ([]byte, error) {
 
 // DecodeCommon reads a canonical common part. Errors: ErrVersion, ErrCanonical.
 func DecodeCommon(data []byte) (Common, error) {
-	var c Common
+	r := reader{b: data}
+	c := r.common()
+	if r.done() && written(&c, data) {
+		return c, nil
+	}
+	c = Common{}
 	if err := decode(data, &c); err != nil {
 		return Common{}, fmt.Errorf("common part: %w", err)
 	}
@@ -248,7 +253,12 @@ func (s *Subject) Encode() ([]byte, error) {
 
 // DecodeSubject reads a canonical subject part. Errors: ErrVersion, ErrCanonical.
 func DecodeSubject(data []byte) (Subject, error) {
-	var s Subject
+	r := reader{b: data}
+	s := r.subject()
+	if r.done() && written(&s, data) {
+		return s, nil
+	}
+	s = Subject{}
 	if err := decode(data, &s); err != nil {
 		return Subject{}, fmt.Errorf("subject part: %w", err)
 	}

@@ -135,6 +135,11 @@ func (r *Receipt) Verify(keys Keys) error {
 	if !ed25519.Verify(k.Public, r.message(), r.Signature[:]) {
 		return ErrSignature
 	}
+	return r.within(k)
+}
+
+// within: the key that has signed was in use then. Error: ErrDates.
+func (r *Receipt) within(k Key) error {
 	if !k.Dates.Hold(r.Occurred) {
 		return fmt.Errorf("receipt of %s: %w", r.Occurred.UTC().Format(time.RFC3339), ErrDates)
 	}

@@ -104,6 +104,7 @@ type checked struct {
 	drop     *Certificate
 	names    string // of a certificate: its digest in the event that accounts for it
 	leaf     Digest // computed from header and commitments
+	header   *Header
 	occurred time.Time
 	receipt  Receipt
 	signed   bool
@@ -214,10 +215,15 @@ func (v *verification) look(line []byte) checked {
 		}
 		return c
 	}
-	c.entry = &ExportEntry{}
-	if err := json.Unmarshal(line, c.entry); err != nil || !bytes.HasPrefix(line, []byte(`{"index":`)) {
-		c.broken = "altered: the line cannot be read"
-		return c
+	r := reader{b: line}
+	if x := r.entry(); r.done() {
+		c.entry = &x
+	} else {
+		c.entry = &ExportEntry{}
+		if err := json.Unmarshal(line, c.entry); err != nil || !bytes.HasPrefix(line, []byte(`{"index":`)) {
+			c.broken = "altered: the line cannot be read"
+			return c
+		}
 	}
 	if !c.entry.Missing && c.entry.Dropped == uuid.Nil {
 		v.open(&c)
@@ -225,7 +231,7 @@ func (v *verification) look(line []byte) checked {
 	return c
 }
 
-// open recomputes an entry's leaf, receipt and commitments.
+// open recomputes an entry's leaf and receipt.
 func (v *verification) open(c *checked) {
 	x := c.entry
 	c.leaf = LeafHash(x.Header, x.Commitments)
@@ -234,15 +240,41 @@ func (v *verification) open(c *checked) {
 		c.faults = append(c.faults, "altered: its header is not in the canonical form")
 		return
 	}
-	c.occurred = h.Occurred
+	c.header, c.occurred = &h, h.Occurred
 	c.receipt = Receipt{Event: h.ID, Occurred: h.Occurred, Leaf: c.leaf, Replica: h.Replica}
 	if len(x.Signature) == len(c.receipt.Signature) {
 		copy(c.receipt.Signature[:], x.Signature)
 	}
-	if c.signed = v.options.SkipSignatures && c.leaf == x.Leaf && !x.Forged; !c.signed {
-		err := c.receipt.Verify(v.keys)
-		c.signed = err == nil || errors.Is(err, ErrDates) // which is a finding of its own
+	c.signed = v.options.SkipSignatures && c.leaf == x.Leaf && !x.Forged
+}
+
+// lookAll is look for many lines at once: receipts are checked together.
+func (v *verification) lookAll(lines [][]byte, out []checked) []checked {
+	var receipts []Receipt
+	for _, line := range lines {
+		out = append(out, v.look(line))
+		if c := &out[len(out)-1]; c.header != nil && !c.signed {
+			receipts = append(receipts, c.receipt)
+		}
 	}
+	errs := VerifyReceipts(v.keys, receipts)
+	for i := range out {
+		c := &out[i]
+		if c.header == nil {
+			continue
+		}
+		if !c.signed {
+			c.signed = errs[0] == nil || errors.Is(errs[0], ErrDates) // which is a finding of its own
+			errs = errs[1:]
+		}
+		v.weigh(c)
+	}
+	return out
+}
+
+// weigh says what is wrong with an entry whose header could be read.
+func (v *verification) weigh(c *checked) {
+	x, h := c.entry, c.header
 	switch {
 	case c.leaf != x.Leaf && c.signed:
 		c.faults = append(c.faults, "reordered: a genuine entry stands here that the log holds at another place")
@@ -259,7 +291,7 @@ func (v *verification) open(c *checked) {
 	}
 	differs := slices.Clone(x.Differs)
 	if x.Copies != nil {
-		differs = append(differs, x.Copies.DiffersFromHeader(&h)...)
+		differs = append(differs, x.Copies.DiffersFromHeader(h)...)
 	}
 	differs = append(differs, v.openParts(c)...)
 	slices.Sort(differs)
@@ -307,6 +339,11 @@ func (v *verification) openParts(c *checked) (differs []string) {
 // readCommon reads a common part whose commitment fits: its bytes are those
 // that were logged, so their form needs no second look.
 func readCommon(data []byte) (c Common, err error) {
+	r := reader{b: data}
+	if c = r.common(); r.done() {
+		return c, nil
+	}
+	c = Common{}
 	err = json.Unmarshal(data, &c)
 	return c, err
 }

@@ -7,13 +7,22 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 )
 
 // maxLine is the longest line that is read: a family of hundreds of entries
 // stays far below.
 const maxLine = 16 << 20
 
+// jobBytes is how much of a file is read at once: some hundred lines, whose
+// receipts are checked together.
+const jobBytes = 1 << 20
+
+// job is a piece of the file on its way from the reader through a worker to
+// the collector, which gives it back to the reader: a few go round, so that
+// memory is the same however long the file is.
 type job struct {
+	text  []byte // that the lines are cut from
 	lines [][]byte
 	out   []checked
 	done  chan struct{}
@@ -23,7 +32,7 @@ type job struct {
 // means that it could not be read or is no export. Errors: ErrExport, ErrKey,
 // ErrCheckpoint, ErrUnsigned.
 func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
-	in := bufio.NewReaderSize(r, 1<<20)
+	in := bufio.NewReader(r)
 	first, err := readLine(in)
 	if err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrExport, err)
@@ -32,17 +41,18 @@ func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	jobs := make(chan *job, 2*runtime.GOMAXPROCS(0)) // in order, for the collector
-	work := make(chan *job)
-	stop := make(chan struct{})
-	defer close(stop)
-	for range runtime.GOMAXPROCS(0) {
+	workers := runtime.GOMAXPROCS(0)
+	free := make(chan *job, 2*workers)
+	for range cap(free) {
+		free <- &job{done: make(chan struct{}, 1)}
+	}
+	jobs := make(chan *job, cap(free)) // in order, for the collector
+	work := make(chan *job, cap(free))
+	for range workers {
 		go func() {
 			for j := range work {
-				for i, line := range j.lines {
-					j.out[i] = v.look(line)
-				}
-				close(j.done)
+				j.out = v.lookAll(j.lines, j.out[:0])
+				j.done <- struct{}{}
 			}
 		}()
 	}
@@ -51,13 +61,14 @@ func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
 	go func() {
 		defer close(jobs)
 		defer close(work)
-		last, readErr = feed(in, jobs, work, stop)
+		last, readErr = feed(in, free, jobs, work)
 	}()
 	for j := range jobs {
 		<-j.done
 		for i := range j.out {
 			v.take(&j.out[i])
 		}
+		free <- j
 	}
 	if readErr != nil {
 		return v.report, fmt.Errorf("read export: %w", readErr)
@@ -68,38 +79,38 @@ func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
 }
 
 // feed cuts the file into jobs; the last line is the end's and kept apart.
-func feed(in *bufio.Reader, jobs, work chan<- *job, stop <-chan struct{}) (last []byte, err error) {
-	const batch = 128
-	for {
-		j := &job{done: make(chan struct{})}
-		for len(j.lines) < batch {
-			line, err := readLine(in)
-			if err == io.EOF {
-				break
+func feed(in io.Reader, free <-chan *job, jobs, work chan<- *job) (last []byte, err error) {
+	var rest []byte // of what was read: the newest whole line, and what follows it
+	for end := false; !end; {
+		j := <-free
+		j.text, j.lines = append(j.text[:0], rest...), j.lines[:0]
+		cut := -1
+		for cut < 0 && !end {
+			if bytes.LastIndexByte(j.text, '\n') < len(j.text)-maxLine {
+				return nil, fmt.Errorf("a line is longer than %d bytes", maxLine)
 			}
-			if err != nil {
+			from := len(j.text)
+			j.text = slices.Grow(j.text, jobBytes)[:from+jobBytes]
+			n, err := io.ReadFull(in, j.text[from:])
+			j.text = j.text[:from+n]
+			if end = err == io.EOF || err == io.ErrUnexpectedEOF; err != nil && !end {
 				return nil, err
 			}
-			if last != nil {
-				j.lines = append(j.lines, last)
-			}
-			last = line
+			cut = bytes.LastIndexByte(j.text[:max(0, bytes.LastIndexByte(j.text, '\n'))], '\n')
 		}
-		if len(j.lines) == 0 {
-			return last, nil
+		if end {
+			j.text = bytes.TrimSuffix(j.text, []byte("\n"))
+			cut = bytes.LastIndexByte(j.text, '\n')
+			last = bytes.Clone(j.text[cut+1:])
 		}
-		j.out = make([]checked, len(j.lines))
-		select {
-		case jobs <- j:
-		case <-stop:
-			return nil, nil
+		rest = append(rest[:0], j.text[cut+1:]...)
+		if cut >= 0 {
+			j.lines = slices.AppendSeq(j.lines, bytes.SplitSeq(j.text[:cut], []byte("\n")))
 		}
-		select {
-		case work <- j:
-		case <-stop:
-			return nil, nil
-		}
+		work <- j
+		jobs <- j
 	}
+	return last, nil
 }
 
 func readLine(in *bufio.Reader) ([]byte, error) {

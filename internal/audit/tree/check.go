@@ -50,6 +50,11 @@ func (t *Tree) Check(ctx context.Context) error {
 		why = t.compareWitnesses(ctx, h)
 	}
 	if why != "" {
+		if !had {
+			t.mu.Lock()
+			t.found = h.checkpoint()
+			t.mu.Unlock()
+		}
 		t.gate.stop(ReasonRolledBack, why)
 		t.gate.open()
 		return t.alarm(ctx, "log-rolled-back")
@@ -63,6 +68,9 @@ func (t *Tree) Check(ctx context.Context) error {
 	if err := t.remember(h, old, had); err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.found, t.longest = proof.Checkpoint{}, 0
+	t.mu.Unlock()
 	t.gate.clear(ReasonRolledBack, ReasonBroken)
 	t.gate.open()
 	t.alarmed.Store(false)

@@ -3,11 +3,13 @@ package tree
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"kith/internal/audit"
@@ -110,6 +112,9 @@ func (r *Reader) numbered(ctx context.Context, number int) (head, error) {
 	if number > 0 && number != h.Number {
 		err := r.pool.QueryRow(ctx, `SELECT number, origin, checkpoint, checkpoint_size FROM kith.log_head WHERE number = $1`, number).
 			Scan(&h.Number, &h.Origin, &h.Checkpoint, &h.CheckpointSize)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return head{}, fmt.Errorf("log %d: %w", number, ErrNoCheckpoint)
+		}
 		if err != nil {
 			return head{}, fmt.Errorf("read log %d: %w", number, postgres.Redact(err))
 		}

@@ -141,7 +141,10 @@ func round(t testing.TB, s *sequencer) {
 		}
 	}
 	if err := s.round(t.Context()); err != nil {
-		t.Fatal(err)
+		// A machine so busy that the session was idle for too long: the next tick stands again.
+		if err := s.round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := s.tree.watch(t.Context()); err != nil {
 		t.Fatal(err)

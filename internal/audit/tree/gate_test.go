@@ -271,7 +271,8 @@ func TestTwoOfficersResume(t *testing.T) {
 type witness struct {
 	*httptest.Server
 	book  *proof.Witness
-	fault atomic.Int32 // 0 none, 1 status 500, 2 slow, 3 lies about the size, 4 signs with another key, 5 refuses with 422
+	anew  func() (*proof.Witness, error) // a book that remembers nothing
+	fault atomic.Int32                   // 0 none, 1 status 500, 2 slow, 3 lies about the size, 4 signs with another key, 5 refuses with 422, 6 says 409 for another root
 }
 
 func newWitness(t *testing.T, b *bench, name string) *witness {
@@ -287,8 +288,10 @@ func newWitness(t *testing.T, b *bench, name string) *witness {
 		t.Fatal(err)
 	}
 	nothing := func(string, []byte) error { return nil }
-	w := &witness{}
-	if w.book, err = proof.NewWitness(name, key, []proof.NoteKey{log}, time.Now, nothing); err != nil {
+	w := &witness{anew: func() (*proof.Witness, error) {
+		return proof.NewWitness(name, key, []proof.NoteKey{log}, time.Now, nothing)
+	}}
+	if w.book, err = w.anew(); err != nil {
 		t.Fatal(err)
 	}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -309,6 +312,8 @@ func newWitness(t *testing.T, b *bench, name string) *witness {
 			}
 		case 5:
 			a = proof.Answer{Status: 422, Body: "no\n"}
+		case 6:
+			a = proof.Answer{Status: 409, Body: "another root was cosigned for this size\n"}
 		}
 		rw.Header().Set("Content-Type", a.Type)
 		rw.WriteHeader(a.Status)
@@ -355,7 +360,7 @@ func TestWitnesses(t *testing.T) {
 	if got := next(); len(got) != 2 {
 		t.Fatalf("cosigned by %v", got)
 	}
-	for fault := int32(1); fault <= 5; fault++ {
+	for fault := int32(1); fault <= 6; fault++ {
 		two.fault.Store(fault)
 		if got := next(); len(got) != 1 || got[0] != "witness.police.example" {
 			t.Errorf("fault %d: cosigned by %v", fault, got)
@@ -366,8 +371,8 @@ func TestWitnesses(t *testing.T) {
 			t.Errorf("after fault %d: cosigned by %v", fault, got)
 		}
 	}
-	if n := b.count(t, `SELECT count(*) FROM alert WHERE kind = 'witness-disagrees'`); n != 2 {
-		t.Errorf("%d alarms for a liar and a refusal", n)
+	if n := b.count(t, `SELECT count(*) FROM alert WHERE kind = 'witness-disagrees'`); n != 3 {
+		t.Errorf("%d alarms for a liar and two refusals", n)
 	}
 
 	two.fault.Store(1)

@@ -20,30 +20,12 @@ type Reader struct{ pool *pgxpool.Pool }
 // NewReader reads on a pool of kith_auditor.
 func NewReader(pool *pgxpool.Pool) *Reader { return &Reader{pool: pool} }
 
-// Checkpoint is the newest signed note. Error: ErrNoCheckpoint.
-func (r *Reader) Checkpoint(ctx context.Context) ([]byte, error) {
-	h, err := readHead(ctx, r.pool)
-	if err == nil && len(h.Checkpoint) == 0 {
-		err = ErrNoCheckpoint
-	}
-	return h.Checkpoint, err
-}
+// Checkpoint is the newest signed note of the present log. Error: ErrNoCheckpoint.
+func (r *Reader) Checkpoint(ctx context.Context) ([]byte, error) { return r.CheckpointOf(ctx, 0) }
 
-// Tile gives width hashes of a tile of the present log, which must lie under
-// the newest checkpoint: what is not published yet may still be rolled back.
-// Error: ErrNoTile.
+// Tile gives width hashes of a tile of the present log. Errors: as TileOf.
 func (r *Reader) Tile(ctx context.Context, level int, n int64, width int) ([]byte, error) {
-	h, err := readHead(ctx, r.pool)
-	if err != nil {
-		return nil, err
-	}
-	if level < 0 || level > 7 || n < 0 || width < 1 || width > proof.TileWidth {
-		return nil, ErrNoTile
-	}
-	if have := h.CheckpointSize>>(proof.TileHeight*level) - n*proof.TileWidth; n > h.CheckpointSize || have < int64(width) {
-		return nil, ErrNoTile
-	}
-	return readTile(ctx, r.pool, h.Number, level, n, width)
+	return r.TileOf(ctx, 0, level, n, width)
 }
 
 // Prove gives an event's place against the newest checkpoint of its log, with

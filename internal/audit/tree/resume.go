@@ -51,9 +51,15 @@ func (o Officer) Ask(ctx context.Context, e audit.Event, last proof.Checkpoint) 
 }
 
 // LastKnown is the head that this replica's file remembers: what officers are
-// shown and must name.
+// shown and must name. A replica on a new machine has no file; where witnesses
+// have stopped it, it is the head that was found in the database.
 func (t *Tree) LastKnown() (proof.Checkpoint, error) {
-	cp, _, err := t.readFile()
+	cp, had, err := t.readFile()
+	if err == nil && !had {
+		t.mu.Lock()
+		cp = t.found
+		t.mu.Unlock()
+	}
 	return cp, err
 }
 
@@ -112,8 +118,8 @@ func (t *Tree) asked(ctx context.Context, q querier, last proof.Checkpoint) ([]r
 // Its first leaf is the event that names the last known head and the gap.
 func (s *sequencer) resume(ctx context.Context) error {
 	t := s.tree
-	last, had, err := t.readFile()
-	if err != nil || !had || t.Recorder == nil {
+	last, err := t.LastKnown()
+	if err != nil || last.Origin == "" || t.Recorder == nil {
 		return err
 	}
 	asked, err := t.asked(ctx, s.conn, last)
@@ -130,7 +136,9 @@ func (s *sequencer) resume(ctx context.Context) error {
 	if len(fresh) < officers {
 		return nil
 	}
-	gap := max(0, last.Size-s.head.Size)
+	t.mu.Lock()
+	gap := max(0, max(last.Size, t.longest)-s.head.Size)
+	t.mu.Unlock()
 	number := max(s.head.Number, t.number(last.Origin)) + 1
 	receipt, err := t.Recorder.Append(ctx, audit.Event{
 		Kind: audit.KindLogResume, Outcome: audit.OutcomeDone, Reason: fresh[0].reason,
@@ -152,6 +160,7 @@ func (s *sequencer) resume(ctx context.Context) error {
 	}
 	t.gate.clear(ReasonRolledBack, ReasonBroken)
 	t.mu.Lock()
+	t.found, t.longest = proof.Checkpoint{}, 0
 	t.seen = s.head.checkpoint()
 	t.mu.Unlock()
 	return postgres.Redact(t.raise(ctx, t.Pool, "log-resumed", nil))

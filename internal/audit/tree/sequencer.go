@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kith/internal/audit/proof"
@@ -42,6 +43,7 @@ type sequencer struct {
 	// written is the horizon as it is stored; the head in memory may be further.
 	written   uint64
 	published time.Time
+	busy      bool // the last round gave leaves: more are likely to wait
 	stale     bool // head and edge must be read again before anything is added
 	// unelected sequences without the lock: for the test that forces two at once.
 	unelected bool
@@ -154,7 +156,10 @@ func (s *sequencer) round(ctx context.Context) error {
 	if err != nil || !elected {
 		return err
 	}
-	if err := s.sequence(ctx); err != nil {
+	size := s.head.Size
+	err = s.sequence(ctx)
+	s.busy = s.head.Size != size
+	if err != nil {
 		s.resign() // what this replica believes of the head may be wrong: look again
 		return err
 	}
@@ -298,7 +303,7 @@ func (s *sequencer) write(ctx context.Context, tx pgx.Tx, rows []row, next *head
 	_, err = tx.CopyFrom(ctx, pgx.Identifier{"kith", "log_leaf"}, []string{"number", "index", "event", "retention", "occurred_at", "xid", "hash", "forged"},
 		pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 			r := &rows[i]
-			return []any{s.head.Number, first + int64(i), r.ID, r.Retention, r.OccurredAt, r.XID, hashes[i][:], bad[i]}, nil
+			return []any{s.head.Number, first + int64(i), pgtype.UUID{Bytes: r.ID, Valid: true}, r.Retention, r.OccurredAt, r.XID, hashes[i][:], bad[i]}, nil
 		}))
 	if err != nil {
 		return 0, fmt.Errorf("store leaves: %w", postgres.Redact(err))
@@ -322,32 +327,38 @@ func (s *sequencer) write(ctx context.Context, tx pgx.Tx, rows []row, next *head
 	return int64(alarms.Len()), nil
 }
 
-// verify computes leaves and checks receipts, on all processors: a signature
-// takes longer than all the rest.
+// verify computes leaves and checks receipts, on all processors: the
+// signatures take longer than all the rest.
 func (t *Tree) verify(rows []row, hashes []proof.Digest, bad []bool) {
+	const least = 256 // that are worth a processor of their own
 	keys := t.Replicas()
-	workers := runtime.GOMAXPROCS(0)
+	workers := min(runtime.GOMAXPROCS(0), 1+len(rows)/least)
 	var wg sync.WaitGroup
 	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(rows); i += workers {
-				hashes[i] = proof.LeafHash(rows[i].Header, rows[i].Commitments)
-				bad[i] = !genuine(&rows[i], hashes[i], keys)
-			}
-		})
+		from, until := w*len(rows)/workers, (w+1)*len(rows)/workers
+		wg.Go(func() { genuine(rows[from:until], hashes[from:until], bad[from:until], keys) })
 	}
 	wg.Wait()
 }
 
-// genuine: a replica's key signed this very row: its header, its commitments,
-// under the id and the time that the row is filed by.
-func genuine(r *row, leaf proof.Digest, keys proof.Keys) bool {
-	h, err := proof.DecodeHeader(r.Header)
-	if err != nil || h.ID != r.ID || !h.Occurred.Equal(r.OccurredAt) || h.Kind != r.Kind || h.Replica != r.Replica || len(r.Receipt) != 64 {
-		return false
+// genuine computes leaves, and marks the rows as bad that no replica's key has
+// signed as they are: header, commitments, and the id and time that the row is
+// filed by.
+func genuine(rows []row, hashes []proof.Digest, bad []bool, keys proof.Keys) {
+	receipts := make([]proof.Receipt, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		hashes[i] = proof.LeafHash(r.Header, r.Commitments)
+		h, err := proof.DecodeHeader(r.Header)
+		if err != nil || h.ID != r.ID || !h.Occurred.Equal(r.OccurredAt) || h.Kind != r.Kind || h.Replica != r.Replica || len(r.Receipt) != 64 {
+			bad[i] = true // whatever its receipt says
+			continue
+		}
+		receipts[i] = proof.Receipt{Event: h.ID, Occurred: h.Occurred, Leaf: hashes[i], Replica: h.Replica, Signature: [64]byte(r.Receipt)}
 	}
-	receipt := proof.Receipt{Event: h.ID, Occurred: h.Occurred, Leaf: leaf, Replica: h.Replica, Signature: [64]byte(r.Receipt)}
-	return receipt.Verify(keys) == nil
+	for i, err := range proof.VerifyReceipts(keys, receipts) {
+		bad[i] = bad[i] || err != nil
+	}
 }
 
 // signed tells whether an event of a kind is in the log under a replica's
@@ -361,7 +372,8 @@ func (t *Tree) signed(ctx context.Context, q querier, event uuid.UUID, kind stri
 	if err != nil {
 		return time.Time{}, false, postgres.Redact(err)
 	}
-	if len(list) != 1 || list[0].Kind != kind || !genuine(&list[0], proof.LeafHash(list[0].Header, list[0].Commitments), t.Replicas()) {
+	hashes, bad := make([]proof.Digest, len(list)), make([]bool, len(list))
+	if genuine(list, hashes, bad, t.Replicas()); len(list) != 1 || list[0].Kind != kind || bad[0] {
 		return time.Time{}, false, nil
 	}
 	return list[0].OccurredAt, true, nil

@@ -58,6 +58,7 @@ type Config struct {
 	AlarmLag   time.Duration // default 10 min
 	StopLag    time.Duration // default 60 min
 	CheckEvery time.Duration // comparison with file and witnesses; default 1 h
+	Pace       time.Duration // from one round to the next while there is no work; default 1 s
 	Batch      int           // leaves in one transaction; default 4096
 
 	Now    func() time.Time
@@ -74,8 +75,11 @@ type Tree struct {
 
 	mu        sync.Mutex
 	seen      proof.Checkpoint // newest that this replica has found good
+	found     proof.Checkpoint // head of the database that the witnesses say is too old, where there is no file
+	longest   int64            // entries that the quorum of witnesses then named
 	quorumAt  time.Time        // when a quorum was last had
 	witnessed map[string]int64 // size that each witness has cosigned last
+	answered  map[string]Answered
 
 	asking     atomic.Bool // a question to the witnesses is under way
 	alarmed    atomic.Bool // the log was found wrong, and somebody was told
@@ -115,6 +119,7 @@ func New(c Config) (*Tree, error) {
 	c.AlarmLag = orElse(c.AlarmLag, 10*time.Minute)
 	c.StopLag = orElse(c.StopLag, time.Hour)
 	c.CheckEvery = orElse(c.CheckEvery, time.Hour)
+	c.Pace = orElse(c.Pace, time.Second)
 	c.QuorumWait = orElse(c.QuorumWait, 10*time.Minute)
 	if c.Batch <= 0 {
 		c.Batch = 4096
@@ -125,7 +130,7 @@ func New(c Config) (*Tree, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Tree{Config: c, gate: newGate(), public: key, witnessed: map[string]int64{}, quorumAt: c.Now()}, nil
+	return &Tree{Config: c, gate: newGate(), public: key, witnessed: map[string]int64{}, answered: map[string]Answered{}, quorumAt: c.Now()}, nil
 }
 
 func orElse(d, other time.Duration) time.Duration {
@@ -187,26 +192,42 @@ func (t *Tree) Status() Status {
 	}
 }
 
-// Run sequences when elected, watches always, until ctx ends. Each tick is one
-// round; the hub ticks each second.
+// Tick is how often Run wants to be woken: at work it gives leaves, and signs
+// them, at each tick, so that an event waits for a part of a second; idle, and
+// for all else, at the tree's pace.
+const Tick = 500 * time.Millisecond
+
+// Run sequences when elected, watches always, until ctx ends. Each tick may be
+// one round.
 func (t *Tree) Run(ctx context.Context, tick <-chan time.Time) {
 	s := &sequencer{tree: t}
 	defer t.background.Wait()
 	defer s.resign()
-	var checked time.Time
+	var checked, watched, before time.Time
+	var took time.Duration
+	pace := t.Pace - Tick/2 // ticks are not exact
 	for {
-		if now := t.Now(); checked.IsZero() || now.Sub(checked) >= t.CheckEvery {
+		now := t.Now()
+		if checked.IsZero() || now.Sub(checked) >= t.CheckEvery {
 			if err := t.Check(ctx); err != nil {
 				t.report(ctx, "the log's head could not be compared", err)
 			} else {
 				checked = now
 			}
 		}
-		if err := s.round(ctx); err != nil {
-			t.report(ctx, "the log was not sequenced", err)
+		// A round that takes long, such as one that looks at all since an open transaction began, must not take up the machine.
+		if since := now.Sub(before); since >= pace || s.busy && since >= 8*took {
+			before = now
+			if err := s.round(ctx); err != nil {
+				t.report(ctx, "the log was not sequenced", err)
+			}
+			took = t.Now().Sub(now)
 		}
-		if err := t.watch(ctx); err != nil {
-			t.report(ctx, "the log was not watched", err)
+		if now.Sub(watched) >= pace {
+			watched = now
+			if err := t.watch(ctx); err != nil {
+				t.report(ctx, "the log was not watched", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"kith/internal/audit/proof"
 	"kith/internal/postgres"
@@ -57,6 +59,7 @@ func (t *Tree) ask(ctx context.Context, number int, cp proof.Checkpoint, signed 
 		wg.Go(func() { lines[i], errs[i] = t.cosign(ctx, w, number, cp, signed) })
 	}
 	wg.Wait()
+	t.noteAnswers(errs)
 	whole, count := bytes.Clone(signed), 0
 	for i := range lines {
 		if errs[i] == nil {
@@ -80,6 +83,41 @@ func (t *Tree) ask(ctx context.Context, number int, cp proof.Checkpoint, signed 
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Answered is what a witness said when it was asked last.
+type Answered struct {
+	Name   string
+	At     time.Time // zero: this replica has not asked it
+	Signed bool
+	// Disagrees: it holds another or a longer log of this name. Else one that has
+	// not signed was not reached, or gave no good signature.
+	Disagrees bool
+}
+
+// Answers tell how each witness answered this replica, in the order of the
+// configuration. Only the replica that gives the places asks.
+func (t *Tree) Answers() []Answered {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]Answered, len(t.Witnesses))
+	for i, w := range t.Witnesses {
+		out[i] = t.answered[w.URL]
+		if key, err := w.key(); err == nil {
+			out[i].Name = key.Name
+		}
+	}
+	return out
+}
+
+// noteAnswers keeps how the witnesses answered; errs is in their order.
+func (t *Tree) noteAnswers(errs []error) {
+	at := t.Now().UTC()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, w := range t.Witnesses {
+		t.answered[w.URL] = Answered{At: at, Signed: errs[i] == nil, Disagrees: errors.Is(errs[i], errForked) || errors.Is(errs[i], errAhead)}
+	}
 }
 
 // cosign asks one witness and gives its good signature line.
@@ -168,7 +206,7 @@ func (t *Tree) compareWitnesses(ctx context.Context, h head) string {
 	if len(t.Witnesses) == 0 || h.CheckpointSize == 0 {
 		return ""
 	}
-	ahead := make([]bool, len(t.Witnesses))
+	ahead := make([]int64, len(t.Witnesses))
 	var wg sync.WaitGroup
 	for i, w := range t.Witnesses {
 		wg.Go(func() {
@@ -178,13 +216,15 @@ func (t *Tree) compareWitnesses(ctx context.Context, h head) string {
 				t.report(ctx, "a witness was not reached", err)
 				return
 			}
-			ahead[i] = status == http.StatusConflict && size > h.Size
+			if status == http.StatusConflict && size > h.Size {
+				ahead[i] = size
+			}
 		})
 	}
 	wg.Wait()
 	count := 0
-	for _, a := range ahead {
-		if a {
+	for _, size := range ahead {
+		if size > 0 {
 			count++
 		}
 	}
@@ -197,5 +237,8 @@ func (t *Tree) compareWitnesses(ctx context.Context, h head) string {
 		}
 		return ""
 	}
+	t.mu.Lock()
+	t.longest = slices.Max(ahead)
+	t.mu.Unlock()
 	return fmt.Sprintf("%d of %d witnesses have cosigned a longer log than the database's %d entries", count, len(t.Witnesses), h.Size)
 }
