@@ -101,10 +101,11 @@ func ask(p identity.Principal, req Request, f family.Facts, now time.Time) (ques
 	}
 	sort.Strings(in.Request.Children)
 
+	thisDay := now.UTC().Truncate(24 * time.Hour)
 	facts := make(map[uuid.UUID]*policy.Person, len(people))
 	for _, person := range people {
 		facts[person.ID] = &policy.Person{
-			Child: person.Child, Unborn: person.Unborn, Told: person.PregnancyTold,
+			Child: person.Child, Unborn: person.Unborn, Told: person.PregnancyTold, Age: policy.AgeBand(person.Born, person.Died, thisDay),
 		}
 	}
 	// each of these names somebody who may not be a member: such a row says nothing here
@@ -142,7 +143,7 @@ func ask(p identity.Principal, req Request, f family.Facts, now time.Time) (ques
 		})
 	}
 	for _, t := range f.Told {
-		on(t.Person, func(x *policy.Person) { x.Agreed = weaker(x.Agreed, t.Agreed) })
+		on(t.Person, func(x *policy.Person) { x.Agreed, x.Informed = weaker(x.Agreed, t.Agreed), untold(x.Informed, t.Told) })
 	}
 	for _, h := range f.Harm {
 		if _, member := facts[h.By]; !member {
@@ -275,4 +276,13 @@ func weaker(a, b string) string {
 		return b
 	}
 	return a
+}
+
+// untold keeps that somebody was not told: one agency that had its reason not to
+// outweighs another that told.
+func untold(a, b string) string {
+	if b == "" || a == "not-told" {
+		return a
+	}
+	return b
 }

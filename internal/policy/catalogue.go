@@ -119,27 +119,6 @@ const (
 	NoRecords     = "none-records" // opens no record through the family route
 )
 
-// Condition is one entry of the closed list that a matrix row may name.
-type Condition struct {
-	Code    string
-	Meaning string
-	// OnEntry: it is decided for each entry; otherwise once for the caller.
-	OnEntry bool
-}
-
-// Conditions is the closed list of conditions of matrix rows. The kernel's
-// conditions.rego decides each; a code that is not there never holds.
-func Conditions() []Condition {
-	return []Condition{
-		{Code: "family-team", Meaning: "the reader works in the team that holds this family's plan"},
-		{Code: "marac-member", Meaning: "the reader is on the member list of a live MARAC case of this family"},
-		{Code: "named-lead", Meaning: "the reader is the named lead of an open Operation Encompass event"},
-		{Code: "encompass-event", Meaning: "the entry is the Operation Encompass event", OnEntry: true},
-		{Code: "handling-p", Meaning: "police graded the entry with handling code P", OnEntry: true},
-		{Code: "about-child", Meaning: "everyone whom the entry is about is a child of the family", OnEntry: true},
-	}
-}
-
 func find[T any](all []T, match func(T) bool) (T, bool) {
 	if i := slices.IndexFunc(all, match); i >= 0 {
 		return all[i], true

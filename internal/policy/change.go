@@ -42,14 +42,17 @@ type Change struct {
 	Owners     []string `json:"owners"` // whose information it is
 	About      []string `json:"about"`
 	Situations []string `json:"situations,omitempty"` // in which it happens; none = always
-	Variants   []string `json:"variants,omitempty"`
-	Dates      []string `json:"dates,omitempty"` // later days on which it begins
-	Before     string   `json:"before"`
-	After      string   `json:"after"`
-	Fields     []string `json:"fields,omitempty"` // that are withheld no longer, or withheld now
-	Clauses    []string `json:"clauses,omitempty"`
-	Reasons    []string `json:"reasons,omitempty"` // of what is lost
-	Words      string   `json:"words"`
+	// Variants are the conditions that hold for the entry where it happens,
+	// joined by "+"; none = whatever holds. Except are those on which it does not.
+	Variants []string `json:"variants,omitempty"`
+	Except   []string `json:"except,omitempty"`
+	Dates    []string `json:"dates,omitempty"` // later days on which it begins
+	Before   string   `json:"before"`
+	After    string   `json:"after"`
+	Fields   []string `json:"fields,omitempty"` // that are withheld no longer, or withheld now
+	Clauses  []string `json:"clauses,omitempty"`
+	Reasons  []string `json:"reasons,omitempty"` // of what is lost
+	Words    string   `json:"words"`
 }
 
 // Need is one approval without which a version cannot become active.
@@ -207,12 +210,11 @@ type gathering struct {
 	kind  string
 	lists map[string]map[string]bool
 	plain bool // it happens without any special situation
-	now   bool // on the day itself
 }
 
 func newGathering(c Change, kind string) *gathering {
 	g := &gathering{Change: c, kind: kind, lists: map[string]map[string]bool{}}
-	for _, name := range []string{"agencies", "roles", "purposes", "owners", "about", "situations", "variants", "dates", "reasons"} {
+	for _, name := range []string{"agencies", "roles", "purposes", "owners", "about", "situations", "variants", "among", "dates", "reasons"} {
 		g.lists[name] = map[string]bool{}
 	}
 	return g
@@ -234,9 +236,8 @@ func (g *gathering) add(d difference) {
 	} else {
 		put("situations", d.situation)
 	}
-	if d.variant != "" {
-		put("variants", d.variant)
-	}
+	put("variants", d.variant)
+	put("among", d.among...)
 	put("dates", d.date)
 	if !g.Gain {
 		put("reasons", d.after.Reasons...)
@@ -247,7 +248,8 @@ func (g *gathering) change(before, after *Version, s Space) Change {
 	c := g.Change
 	c.Agencies, c.Roles, c.Purposes = sortedKeys(g.lists["agencies"]), sortedKeys(g.lists["roles"]), sortedKeys(g.lists["purposes"])
 	c.Owners, c.About = sortedKeys(g.lists["owners"]), sortedKeys(g.lists["about"])
-	c.Variants, c.Reasons = sortedKeys(g.lists["variants"]), sortedKeys(g.lists["reasons"])
+	c.Variants, c.Except = g.where()
+	c.Reasons = sortedKeys(g.lists["reasons"])
 	if !g.plain {
 		c.Situations = sortedKeys(g.lists["situations"])
 	}
@@ -263,6 +265,39 @@ func (g *gathering) change(before, after *Version, s Space) Change {
 	}
 	c.Words = c.words(before, after, g.kind)
 	return c
+}
+
+// where says for which entries it happens, as shortly as it can be said: those
+// for which the least conditions hold, and below them those for which it does
+// not happen.
+func (g *gathering) where() (where, except []string) {
+	in, among := g.lists["variants"], g.lists["among"]
+	if len(in) == len(among) {
+		return nil, nil
+	}
+	where = least(sortedKeys(in))
+	var out []string
+	for _, v := range sortedKeys(among) {
+		if !in[v] && slices.ContainsFunc(where, func(w string) bool { return among[w] && within(w, v) }) {
+			out = append(out, v)
+		}
+	}
+	if slices.Contains(where, "") {
+		where = nil
+	}
+	return where, least(out)
+}
+
+// least leaves out the variants for which all conditions of another hold.
+func least(variants []string) []string {
+	return slices.DeleteFunc(slices.Clone(variants), func(v string) bool {
+		return slices.ContainsFunc(variants, func(other string) bool { return other != v && within(other, v) })
+	})
+}
+
+// within tells whether all conditions of one variant hold for the other.
+func within(a, b string) bool {
+	return a == "" || !missing(strings.Split(a, "+"), strings.Split(b, "+"))
 }
 
 // testBundle runs a version's stories and the tests of its local rules, with

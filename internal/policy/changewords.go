@@ -51,7 +51,10 @@ func (c Change) words(before, after *Version, kind string) string {
 		fmt.Fprintf(&b, ", about %s", map[string]string{spaceChild: "a child", spaceAdult: "an adult"}[c.About[0]])
 	}
 	if len(c.Variants) > 0 {
-		fmt.Fprintf(&b, ", where it is %s", joined(c.Variants))
+		fmt.Fprintf(&b, ", where %s", variantWords(c.Variants))
+	}
+	if len(c.Except) > 0 {
+		fmt.Fprintf(&b, ", unless %s", variantWords(c.Except))
 	}
 	if len(c.Situations) > 0 {
 		var words []string
@@ -136,11 +139,30 @@ func levelWords(level string) string {
 	return "nothing"
 }
 
-func situationWords(s string) string {
-	for _, c := range Conditions() {
-		if c.Code == s {
-			return "where " + c.Meaning
+// variantWords says which conditions hold for an entry.
+func variantWords(variants []string) string {
+	var out []string
+	for _, v := range variants {
+		var meanings []string
+		for _, code := range strings.Split(v, "+") {
+			meanings = append(meanings, meaning(code))
 		}
+		out = append(out, strings.Join(meanings, ", and "))
+	}
+	return strings.Join(out, "; or where ")
+}
+
+// meaning says a condition in words.
+func meaning(code string) string {
+	if c, ok := find(Conditions(), func(c Condition) bool { return c.Code == code }); ok {
+		return c.Meaning
+	}
+	return code
+}
+
+func situationWords(s string) string {
+	if words := meaning(s); words != s {
+		return "where " + words
 	}
 	switch s {
 	case "named grant":

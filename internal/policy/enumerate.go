@@ -35,7 +35,8 @@ type difference struct {
 	owners    []string
 	about     string // child, adult
 	situation string
-	variant   string // what is special about the entry, "" nothing
+	variant   string // conditions that hold for the entry, "" none
+	among     []string
 	date      string
 	before    Entry
 	after     Entry
@@ -101,8 +102,9 @@ func compare(ctx context.Context, before, after *Active, s Space) ([]difference,
 type comparison struct {
 	before, after *Active
 	space         Space
-	agencies      []string // of the directory, sorted
-	global        bool     // something differs that is not one receiver's
+	agencies      []string    // of the directory, sorted
+	global        bool        // something differs that is not one receiver's
+	rules         *ruleChange // of that, nothing but the local rules; nil: something else, or nothing
 	changed       map[string]bool
 	conditions    []string
 	dates         []string
@@ -116,7 +118,8 @@ type comparison struct {
 type point struct {
 	tuple   Tuple
 	owners  []string
-	variant string
+	variant variant
+	among   []string // names of all variants of such an entry
 }
 
 // question is one input without its tuples.
@@ -162,7 +165,7 @@ func (c *comparison) prepare() {
 		}
 	}
 	c.dates = sortedKeys(days)
-	c.points = c.entryPoints(used)
+	c.points = c.entryPoints()
 }
 
 // inForce takes every agreement as signed by all its parties and in date: what
@@ -184,56 +187,53 @@ func inForce(v *Version) map[string]Agreement {
 // matrix depends. Where what everybody shares differs (the catalogue, the
 // kernel, the text of an agreement), everybody is asked, and each section then
 // by its real owners alone: of such changes the catalogue's rules say more.
-func (c *comparison) entryPoints(used map[string]bool) []point {
+func (c *comparison) entryPoints() []point {
 	classes := c.ownerClasses()
-	type variation struct {
-		name     string
-		handling string
-		flags    []string
-	}
-	variations := []variation{{}}
-	if used["handling-p"] {
-		variations = append(variations, variation{name: "handling code P", handling: "P"})
-	}
-	if used["encompass-event"] {
-		variations = append(variations, variation{name: "the Operation Encompass event", flags: []string{"encompass"}})
-	}
-	dependent := map[string]bool{}
-	for _, v := range c.versions() {
-		for _, r := range v.Matrix {
-			if slices.Contains(r.Conditions, "handling-p") || slices.Contains(r.Conditions, "encompass-event") {
-				dependent[r.Section] = true
-			}
-		}
-	}
 	var points []point
 	for _, code := range c.sections() {
 		s, ok := c.after.version.Section(code)
 		if !ok {
 			s, _ = c.before.version.Section(code)
 		}
-		for _, x := range variations {
-			if x.name != "" && !dependent[code] {
+		real := ownersOf(c.space, c.before.version, c.after.version, code)
+		for _, owners := range classes {
+			if c.global && !c.space.Whole {
+				owners = slices.DeleteFunc(slices.Clone(owners), func(o string) bool { return !real[o] })
+			}
+			if len(owners) == 0 {
 				continue
 			}
-			real := ownersOf(c.space, c.before.version, c.after.version, code)
-			for _, owners := range classes {
-				if c.global && !c.space.Whole {
-					owners = slices.DeleteFunc(slices.Clone(owners), func(o string) bool { return !real[o] })
-				}
-				if len(owners) == 0 {
-					continue
-				}
+			variants := variantsOf(c.rowsOn(code, owners[0]))
+			var among []string
+			for _, v := range variants {
+				among = append(among, v.name())
+			}
+			for _, v := range variants {
 				for _, about := range []string{spaceChild, spaceAdult} {
-					points = append(points, point{owners: owners, variant: x.name, tuple: Tuple{
+					points = append(points, point{owners: owners, variant: v, among: among, tuple: v.entry(Tuple{
 						Section: code, Owner: owners[0], Sensitivity: s.Sensitivity, Source: "fact", About: []string{about},
-						Narrative: s.Narrative, Tagged: true, Full: true, Summary: true, Schema: s.Schema, Handling: x.handling, Flags: x.flags,
-					}})
+						Narrative: s.Narrative, Tagged: true, Full: true, Summary: true, Schema: s.Schema,
+					})})
 				}
 			}
 		}
 	}
 	return points
+}
+
+// rowsOn gives the rows on whose conditions the decision on an owner's entry can
+// turn: those of its section, and those that tell of the owner's involvement.
+func (c *comparison) rowsOn(section, owner string) []Row {
+	var out []Row
+	for _, v := range c.versions() {
+		kind, _ := v.Kind(c.space.Agencies[owner])
+		for _, r := range v.Matrix {
+			if r.Section == section || r.Section == kind.Involvement {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
 }
 
 // pointsFor leaves out entries whose decision cannot differ for a receiver. The
@@ -332,9 +332,7 @@ func (c *comparison) pruning() {
 	c.changed = map[string]bool{}
 	docs := [2]document{compiled(c.before.version), compiled(c.after.version)}
 	c.cited = [2]document{docs[0]["cited"].(document), docs[1]["cited"].(document)}
-	if !bytes.Equal(c.before.modules[:], c.after.modules[:]) {
-		c.global = true
-	}
+	rules := c.before.modules != c.after.modules
 	for _, key := range sortedKeys(docs[0]) {
 		a, b := docs[0][key], docs[1][key]
 		switch key {
@@ -353,6 +351,30 @@ func (c *comparison) pruning() {
 	if !equalJSON(c.live[0], c.live[1]) {
 		c.global = true
 	}
+	if rules && !c.global && !c.space.Whole && moduleDigest(c.before.kernel, nil) == moduleDigest(c.after.kernel, nil) {
+		// Without it every question is put as it is: slower, and the same.
+		c.rules, _ = newRuleChange(c.before, c.after)
+	}
+	c.global = c.global || rules
+}
+
+// decide puts a question to both versions, each with the agreements of its own.
+func (c *comparison) decide(ctx context.Context, in [2]Input) (out [2]Decision, errs [2]error) {
+	if c.rules != nil && !c.changed[in[0].Caller.Agency] && !c.changed[in[0].Caller.Kind] {
+		if old, fresh, ok := c.rules.decide(ctx, in[0]); ok {
+			return [2]Decision{old, fresh}, errs
+		}
+	}
+	for i, active := range []*Active{c.before, c.after} {
+		out[i], errs[i] = active.Decide(ctx, in[i])
+	}
+	return out, errs
+}
+
+// under is the input with these agreements.
+func (in Input) under(live map[string]Agreement) Input {
+	in.Agreements = live
+	return in
 }
 
 func (c *comparison) mark(a, b document) {
@@ -382,16 +404,24 @@ func (c *comparison) concerns(agency string) bool {
 // each situation on which a decision can turn.
 func (c *comparison) questions(agency string) []question {
 	kind := c.space.Agencies[agency]
-	points := c.pointsFor(agency, kind)
+	// Entries whose variants are facts about people are asked about in a family of
+	// their own.
+	families := map[string][]point{}
+	for _, p := range c.pointsFor(agency, kind) {
+		families[p.variant.key] = append(families[p.variant.key], p)
+	}
 	var out []question
 	for _, purpose := range c.purposes() {
 		for _, role := range c.roles(kind, purpose) {
 			for _, date := range c.dates {
 				for _, s := range c.situations(agency, kind, purpose) {
-					q := question{agency: agency, kind: kind, role: role, purpose: purpose, date: date, situation: s.name, reason: true,
-						caller: Caller{Agency: agency, Kind: kind, Roles: []string{role}, Active: true}, people: spaceFamily(), points: points}
-					s.change(&q)
-					out = append(out, q)
+					for _, key := range sortedKeys(families) {
+						q := question{agency: agency, kind: kind, role: role, purpose: purpose, date: date, situation: s.name, reason: true,
+							caller: Caller{Agency: agency, Kind: kind, Roles: []string{role}, Active: true}, people: spaceFamily(), points: families[key]}
+						s.change(&q)
+						q.points[0].variant.people(&q)
+						out = append(out, q)
+					}
 				}
 			}
 		}
@@ -457,16 +487,16 @@ func (c *comparison) roles(kind, purpose string) []string {
 
 // ask puts one question to both versions.
 func (c *comparison) ask(ctx context.Context, q question) ([]difference, error) {
+	in := Input{V: 1, Date: q.date, Caller: q.caller, Request: Request{Purpose: q.purpose, Children: []string{spaceChild}, Reason: q.reason},
+		Parties: c.parties, People: q.people, Grants: q.grants}
+	for _, p := range q.points {
+		in.Tuples = append(in.Tuples, c.owned(p, q.agency).tuple)
+	}
+	decisions, errs := c.decide(ctx, [2]Input{in.under(c.live[0]), in.under(c.live[1])})
 	answers := [2][]Entry{}
-	for i, active := range []*Active{c.before, c.after} {
-		in := Input{V: 1, Date: q.date, Caller: q.caller, Request: Request{Purpose: q.purpose, Children: []string{spaceChild}, Reason: q.reason},
-			Agreements: c.live[i], Parties: c.parties, People: q.people, Grants: q.grants}
-		for _, p := range q.points {
-			in.Tuples = append(in.Tuples, c.owned(p, q.agency).tuple)
-		}
-		d, err := active.Decide(ctx, in)
-		if err != nil {
-			return nil, fmt.Errorf("compare as %s of %s for %s: %w", q.role, q.agency, q.purpose, err)
+	for i, d := range decisions {
+		if errs[i] != nil {
+			return nil, fmt.Errorf("compare as %s of %s for %s: %w", q.role, q.agency, q.purpose, errs[i])
 		}
 		if !d.Allow || len(d.Entries) != len(in.Tuples) {
 			d.Entries = make([]Entry, len(in.Tuples))
@@ -481,7 +511,7 @@ func (c *comparison) ask(ctx context.Context, q question) ([]difference, error) 
 			continue
 		}
 		found = append(found, difference{to: q.agency, kind: q.kind, role: q.role, purpose: q.purpose, section: p.tuple.Section, owners: p.owners,
-			about: p.tuple.About[0], situation: q.situation, variant: p.variant, date: q.date, before: before, after: after})
+			about: p.tuple.About[0], situation: q.situation, variant: p.variant.name(), among: p.among, date: q.date, before: before, after: after})
 	}
 	return found, nil
 }

@@ -176,6 +176,9 @@ func (x *indexer) matrix() {
 				continue
 			}
 			cell["rows"] = append(cell["rows"].([]any), x.row(row))
+			if len(row.Conditions) > 0 {
+				cell["conditional"] = true // why it is closed may be that one does not hold
+			}
 			switch {
 			case row.Level == "grant":
 				cell["answer"] = shut("needs-grant")
@@ -244,6 +247,9 @@ func (x *indexer) row(row Row) document {
 		"masks": list(sortedSet(row.Masks)), "agreement": agreement, "clause": text,
 		"roles": set(roles), "conditions": list(caller), "on_entry": list(onEntry),
 		"from": cmp.Or(row.From, "0000"), "until": cmp.Or(row.Until, "9999-99-99"),
+	}
+	for _, code := range row.Conditions {
+		inner(entry, "lacking")[code] = unmetReason(code)
 	}
 	if rank(row.Level) >= int(Summary) {
 		entry["part"] = row.Level

@@ -84,6 +84,10 @@ type Person struct {
 	Protected string `json:"protected,omitempty"`
 	// Agreed: for this purpose, "agreed", "declined", "withdrawn", "not-asked" or "" (nothing recorded).
 	Agreed string `json:"agreed,omitempty"`
+	// Informed: for this purpose, "told", "not-told" (never recorded without why) or "" (nothing recorded).
+	Informed string `json:"informed,omitempty"`
+	// Age is the band of age on the day of the request (AgeBand), "" unknown.
+	Age string `json:"age,omitempty"`
 	// HarmedBy: local names of those alleged to have harmed this person (live or past, not withdrawn).
 	HarmedBy []string `json:"harmed_by,omitempty"`
 	// Near: for a child, the local names of its parents, carers, household

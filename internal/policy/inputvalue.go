@@ -89,7 +89,7 @@ func newNames() *names {
 		"agency", "kind", "roles", "active", "named", "family_team", "marac", "lead",
 		"purpose", "children", "reason", "from", "review", "end", "until",
 		"child", "unborn", "told", "ours", "mine", "allocated", "declared", "open", "rating",
-		"restricted", "protected", "agreed", "harmed_by", "near", "parents",
+		"restricted", "protected", "agreed", "informed", "age", "harmed_by", "near", "parents",
 		"id", "section", "person", "level", "giver", "giver_kind", "break_glass", "approved",
 		"owner", "sensitivity", "source", "handling", "existence", "about", "mentions", "narrative",
 		"tagged", "contains", "flags", "full", "summary", "schema", "fields",
@@ -222,7 +222,7 @@ func (n *names) agreement(a Agreement) *ast.Term {
 }
 
 func (n *names) person(p Person) *ast.Term {
-	o := n.object(16)
+	o := n.object(18)
 	o.flag("child", p.Child)
 	o.flag("unborn", p.Unborn)
 	o.flag("told", p.Told)
@@ -235,6 +235,8 @@ func (n *names) person(p Person) *ast.Term {
 	o.flag("restricted", p.Restricted)
 	o.textIf("protected", p.Protected)
 	o.textIf("agreed", p.Agreed)
+	o.textIf("informed", p.Informed)
+	o.textIf("age", p.Age)
 	o.listIf("harmed_by", p.HarmedBy)
 	if len(p.Near) > 0 {
 		o.add("near", keyed(p.Near, func(spans []Span) *ast.Term {

@@ -57,11 +57,27 @@ func (c *check) row(at place, s Section, r fileRow) {
 	at.each("conditions", "condition", r.Conditions, func(code string) bool {
 		return slices.ContainsFunc(known, func(k Condition) bool { return k.Code == code })
 	})
+	c.together(at, r)
 	at.each("masks", "field", r.Masks, func(name string) bool {
 		return slices.ContainsFunc(s.Fields, func(f Field) bool { return f.Name == name })
 	})
 	at.days(true, "from", r.From, "until", r.Until)
 	c.level(at, s, r)
+}
+
+// together refuses conditions that can never hold of one entry.
+func (c *check) together(at place, r fileRow) {
+	for _, dimension := range traits() {
+		var asked []string
+		for _, code := range sortedSet(r.Conditions) {
+			if slices.ContainsFunc(dimension, func(t trait) bool { return slices.Contains(t.holds, code) }) {
+				asked = append(asked, code)
+			}
+		}
+		if !slices.ContainsFunc(dimension, func(t trait) bool { return !missing(asked, t.holds) }) {
+			at.wrong("conditions", "%s never hold together", joined(asked))
+		}
+	}
 }
 
 // rowRole checks a role of a row: one that somebody who receives it could use.

@@ -87,6 +87,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown mask", risk, "", with("summary,", "summary, masks: [phone],"), []string{risk, "masks: unknown field \"phone\""}},
 		{"mask on existence", risk, "", with("summary,", "existence, masks: [parenting],"), []string{risk, "masks: a row that is existence shows no fields"}},
 		{"unknown condition", risk, "", with("summary,", "summary, conditions: [full-moon],"), []string{risk, "conditions: unknown condition \"full-moon\""}},
+		{"conditions that never hold together", risk, "", with("summary,", "summary, conditions: [under-16, told, from-18],"), []string{risk, "conditions: from-18 and under-16 never hold together"}},
+		{"told and not told", risk, "", with("summary,", "summary, conditions: [told, not-told-with-reason],"), []string{risk, "not-told-with-reason and told never hold together"}},
 		{"condition on a never row", risk, "", "\n  - {to: DP, purposes: [EH], level: never, conditions: [handling-p]}\n", []string{risk, "a row that is never holds always"}},
 		{"unknown role", risk, "", with("purposes", "roles: [wizard], purposes"), []string{risk, "roles: unknown role \"wizard\""}},
 		{"role of another kind", risk, "", with("purposes", "roles: [detective], purposes"), []string{risk, "nobody of HV can be \"detective\""}},

@@ -192,6 +192,8 @@ func (v *Version) PrivacyNotice(f PaperFacts) Paper {
 	}
 	for _, to := range distinct(receivers) {
 		part := PaperPart{Heading: upperFirst(v.receiverName(to, f)), Lead: "May receive:", Columns: []string{"What", "How much", "From", "For", "Under"}}
+		type terms struct{ level, from, purposes, agreement string }
+		shared := map[terms][]string{} // sections that are shared on the same terms stand in one row
 		for k, sections := range what {
 			if k.to != to {
 				continue
@@ -211,8 +213,12 @@ func (v *Version) PrivacyNotice(f PaperFacts) Paper {
 				if len(from) == 0 {
 					continue // its own information
 				}
-				part.Rows = append(part.Rows, []string{upperFirst(s.Name), rowLevel(k.level), joined(from), joined(distinct(purposes)), cmp.Or(a.Title, k.agreement)})
+				row := terms{rowLevel(k.level), joined(from), joined(distinct(purposes)), cmp.Or(a.Title, k.agreement)}
+				shared[row] = append(shared[row], upperFirst(s.Name))
 			}
+		}
+		for row, sections := range shared {
+			part.Rows = append(part.Rows, []string{strings.Join(distinct(sections), "; "), row.level, row.from, row.purposes, row.agreement})
 		}
 		slices.SortFunc(part.Rows, slices.Compare)
 		if len(part.Rows) > 0 {
@@ -319,10 +325,6 @@ func (v *Version) AgreementPaper(id string, f PaperFacts) (Paper, bool) {
 		clauses.Rows = append(clauses.Rows, []string{c.No, c.Text})
 	}
 	opened := PaperPart{Heading: "What each party receives", Columns: []string{"Receiver", "Part of the record", "How much", "For", "Without", "Only where", "Clause"}}
-	meaning := map[string]string{}
-	for _, c := range Conditions() {
-		meaning[c.Code] = c.Meaning
-	}
 	for _, r := range v.Matrix {
 		agreement, clause := r.cited()
 		if agreement != id || !r.opens() {
@@ -333,7 +335,7 @@ func (v *Version) AgreementPaper(id string, f PaperFacts) (Paper, bool) {
 			names = append(names, x.Name)
 		}
 		for _, c := range r.Conditions {
-			only = append(only, meaning[c])
+			only = append(only, meaning(c))
 		}
 		opened.Rows = append(opened.Rows, []string{upperFirst(v.receiverName(r.To, f)), v.sectionName(r.Section), rowLevel(r.Level), joined(names), strings.Join(r.Masks, ", "), strings.Join(only, "; "), clause})
 	}

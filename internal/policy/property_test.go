@@ -76,7 +76,8 @@ func (d dice) input() Input {
 func (d dice) person(name string, names []string) Person {
 	p := Person{
 		Child: name == "kim" || name == "tom", Mine: d.often(45), Restricted: d.often(4),
-		Agreed: pick(d, []string{"", "agreed", "declined"}),
+		Agreed: pick(d, []string{"", "agreed", "declined"}), Informed: pick(d, []string{"", "told", "not-told"}),
+		Age: pick(d, []string{"", "under-13", "16-17", "25-over"}),
 	}
 	p.Ours = p.Mine || d.often(20)
 	if d.often(20) {

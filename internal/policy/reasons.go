@@ -4,7 +4,7 @@ package policy
 // may carry. Explanations are built from it; a code that is missing here is a
 // mistake that a test finds.
 func Reasons() map[string]string {
-	return map[string]string{
+	reasons := map[string]string{
 		"own":                "Your own agency contributed this.",
 		"never":              "This is never shared with this kind of agency, not even in an emergency.",
 		"needs-grant":        "This is shared only by a named grant, and there is none.",
@@ -43,4 +43,8 @@ func Reasons() map[string]string {
 		RefusalReason:        "A reason is required.",
 		RefusalError:         "The policy could not be evaluated.",
 	}
+	for _, c := range Conditions() {
+		reasons[unmetReason(c.Code)] = "The agreements share this only where " + c.Meaning + ", and that is not so here."
+	}
+	return reasons
 }

@@ -23,7 +23,7 @@ const storyDay = "2026-11-20"
 //	title: police see treatment only as a shared summary
 //	people:
 //	  kim: {child: true, open: [section-47], near: {mum: parent, dad: {kind: household, from: 2026-01-01}}}
-//	  mum: {harmed_by: [dad]}
+//	  mum: {harmed_by: [dad], born: 1990-05-02, agreed: agreed, informed: told}
 //	  dad: {}
 //	entries:
 //	  relapse: {section: sm-risk, owner: SM, about: [mum]}
@@ -65,7 +65,9 @@ type storyPerson struct {
 	Open      []string              `yaml:"open"`
 	Rating    string                `yaml:"rating"`
 	Protected string                `yaml:"protected"`
-	Agreed    string                `yaml:"agreed"`
+	Agreed    string                `yaml:"agreed"`   // agreed, declined, withdrawn or not-asked, for the purpose asked
+	Informed  string                `yaml:"informed"` // told or not-told, for the purpose asked
+	Born      string                `yaml:"born"`     // a day; without it the age is unknown
 	HarmedBy  []string              `yaml:"harmed_by"`
 	Near      map[string]storySpans `yaml:"near"`
 	Parents   []string              `yaml:"parents"` // default: parents and carers on the day

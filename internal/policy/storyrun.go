@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // play puts each question of a story to the version and tells what came out
@@ -250,9 +251,11 @@ func (b *storyBuilder) people() map[string]Person {
 				b.wrong("%s: %v", name, err)
 			}
 		}
+		b.oneOf(name, "agreed", told.Agreed, "agreed", "declined", "withdrawn", "not-asked")
+		b.oneOf(name, "informed", told.Informed, "told", "not-told")
 		p := Person{
 			Child: told.Child, Unborn: told.Unborn, Told: told.Told, Open: told.Open, Rating: told.Rating,
-			Protected: told.Protected, Agreed: told.Agreed, HarmedBy: told.HarmedBy, Parents: told.Parents,
+			Protected: told.Protected, Agreed: told.Agreed, Informed: told.Informed, Age: b.age(name, told.Born), HarmedBy: told.HarmedBy, Parents: told.Parents,
 			Mine:       slices.Contains(b.ask.Mine, name) || slices.Contains(b.ask.Allocated, name),
 			Allocated:  slices.Contains(b.ask.Allocated, name),
 			Restricted: slices.Contains(b.ask.Restricted, name),
@@ -278,6 +281,31 @@ func (b *storyBuilder) people() map[string]Person {
 		}
 	}
 	return people
+}
+
+// oneOf refuses a word that the facts do not have: it would mean nothing.
+func (b *storyBuilder) oneOf(name, what, said string, words ...string) {
+	if said != "" && !slices.Contains(words, said) {
+		b.wrong("%s: %s %q is none of %s", name, what, said, strings.Join(words, ", "))
+	}
+}
+
+// age is somebody's band of age on the day of the story.
+func (b *storyBuilder) age(name, born string) string {
+	if born == "" {
+		return ""
+	}
+	from, err := time.Parse(time.DateOnly, born)
+	if err != nil {
+		b.wrong("%s: born %q is no day", name, born)
+		return ""
+	}
+	on, err := time.Parse(time.DateOnly, b.story.Date)
+	if err != nil {
+		b.wrong("date %q is no day", b.story.Date)
+		return ""
+	}
+	return AgeBand(&from, nil, on)
 }
 
 func (b *storyBuilder) parental(s Span) bool {

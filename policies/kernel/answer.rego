@@ -99,24 +99,28 @@ strange contains i if {
 # METADATA
 # title: Entries that nothing allows
 # description: The cell brings the answer, unless there is more to tell.
-shut := {i: table[letters[i]][t.section].answer |
+shut := {i: cell.answer |
 	some i, t in foreign
 	not allowing[i]
 	not causes[i]
 	t.about[0]
+	cell := table[letters[i]][t.section]
+	not cell.conditional
 }
 
-closed := {i: {"level": "hidden", "reasons": array.concat(reasons(i), [absence(i, t)])} |
+closed := {i: {"level": "hidden", "reasons": array.concat(reasons(i), absence(i, t))} |
 	some i, t in input.tuples
 	not allowing[i]
 	not shut[i]
 }
 
-absence(i, t) := "no-subject" if {
+absence(i, t) := ["no-subject"] if {
 	not t.about[0]
-} else := table[letters[i]][t.section].answer.reasons[0] if {
+} else := [code | some code in unmet[i]] if {
+	unmet[i]
+} else := table[letters[i]][t.section].answer.reasons if {
 	foreign[i]
-} else := "not-shared"
+} else := ["not-shared"]
 
 # METADATA
 # title: All others that something allows

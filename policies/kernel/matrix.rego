@@ -159,6 +159,7 @@ lowered[i] contains "owner-hidden" if {
 	some i, t in open
 	section := delicate[t.owner]
 	not may_know(letters[i], section, t.owner)
+	not may_know_of(letters[i], section, t)
 	not sources[i].grant
 	count(exception_levels(section, t)) == 0
 }
@@ -169,4 +170,19 @@ may_know(letter, section, owner) if {
 	row.level > 0
 	count(row.on_entry) == 0
 	input.agreements[row.agreement].parties[owner] == "signed"
+}
+
+# METADATA
+# title: The reader may know it of the people whom the entry is about
+# description: |
+#   By a row on conditions all of which are about people. What a row asks of the
+#   entry that tells of the involvement says nothing of another entry.
+may_know_of(letter, section, t) if {
+	not break_glass
+	some row in rows(letter, section)
+	row.level > 0
+	input.agreements[row.agreement].parties[t.owner] == "signed"
+	every code in row.on_entry {
+		holds_for(code, t.about)
+	}
 }

@@ -50,6 +50,19 @@ test_owner_whose_involvement_is_hidden if {
 	level({"section": "identity"}, object.union(school, named("mh-involvement", "full"))) == "full"
 }
 
+test_owner_whose_involvement_is_known_of_some_people if {
+	on_consent := with_row("mh-involvement", "existence", {"simple": false, "on_entry": ["consent"]})
+	agreed := {"people": {"mum": {"agreed": "agreed"}}}
+	every section in ["identity", "mh-involvement"] {
+		answer_under(on_consent, {"section": section}, {}).level == "hidden"
+	}
+	answer_under(on_consent, {"section": "identity"}, agreed).level == "full"
+	answer_under(on_consent, {"section": "mh-involvement"}, agreed).level == "existence"
+	answer_under(on_consent, {"section": "identity", "about": ["mum", "gran"]}, agreed).reasons == ["owner-hidden"]
+	graded := with_row("mh-involvement", "full", {"simple": false, "on_entry": ["handling-p"]})
+	answer_under(graded, {"section": "identity", "handling": "P"}, {}).reasons == ["owner-hidden"]
+}
+
 test_never_by_agency if {
 	shut := {"never": {"agencies": {"CSC": {"mh-risk": true}}}, "index": {"kinds": {"CSC": {"CN": {"mh-risk": {"rows": []}}}}}}
 	answer_under(shut, {}, named("mh-risk", "full")).level == "hidden"
