@@ -88,16 +88,3 @@ ON CONFLICT (agreement, agency) DO NOTHING`, text.ID, p.Agency); err != nil {
 	}
 	return nil
 }
-
-// Sign records that a party has signed. Whoever calls it has checked who may.
-func Sign(ctx context.Context, tx pgx.Tx, id, agency, reason string) error {
-	tag, err := tx.Exec(ctx, `
-UPDATE kith.agreement_party SET state = 'signed', since = clock_timestamp(), reason = $3 WHERE agreement = $1 AND agency = $2 AND state = 'unsigned'`, id, agency, reason)
-	if err != nil {
-		return fmt.Errorf("sign agreement %s for %s: %w", id, agency, postgres.Redact(err))
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("agreement %s has no unsigned party %s", id, agency)
-	}
-	return nil
-}

@@ -33,6 +33,10 @@ func (r *Register) Notices(ctx context.Context) ([]outbox.Notice, error) {
 			for _, p := range l.Parties {
 				out = append(out, outbox.Notice{Key: outbox.Key(due.kind, l.ID, due.on.Format(time.DateOnly), step, p.Agency), Kind: due.kind,
 					Agency: p.Agency, Role: roleSignatory, Reference: l.ID, Due: due.on})
+				if due.kind == outbox.EndDue && step == "past" { // it denies from that day on
+					out = append(out, outbox.Notice{Key: outbox.Key(outbox.AccessLost, l.ID, due.on.Format(time.DateOnly), p.Agency), Kind: outbox.AccessLost,
+						Agency: p.Agency, Role: "manager", Reference: l.ID, Due: due.on})
+				}
 			}
 		}
 		for _, stopped := range l.Parties {

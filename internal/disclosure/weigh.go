@@ -71,8 +71,8 @@ func (w *Weigher) Run(ctx context.Context, tick <-chan time.Time, wake <-chan st
 	}
 }
 
-// Next takes one proposal that nobody works on and computes its effect; false
-// means that there was none.
+// Next takes one proposal, or one draft that an officer asked about, on which
+// nobody works, and computes its effect; false means that there was none.
 func (w *Weigher) Next(ctx context.Context) (bool, error) {
 	holder, err := uuid.NewRandomFromReader(w.Random)
 	if err != nil {
@@ -83,12 +83,16 @@ func (w *Weigher) Next(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	effect, err := w.weigh(ctx, work)
+	if errors.Is(err, policy.ErrSandboxLimit) { // once it may be the machine's fault, which was too busy; twice it is the draft's
+		w.Log.LogAttrs(ctx, slog.LevelWarn, "a proposal was stopped while it was replayed, and is tried again", slog.String("of", work.Of.String()), slog.String("cause", err.Error()))
+		effect, err = w.weigh(ctx, work)
+	}
 	var draft *policy.DraftError
 	switch {
 	case err == nil:
 		err = work.Finish(ctx, effect)
 	case errors.As(err, &draft), errors.Is(err, policy.ErrSandboxLimit):
-		w.Log.LogAttrs(ctx, slog.LevelWarn, "a proposal was stopped while it was replayed", slog.String("submission", work.Submission.String()), slog.String("cause", err.Error()))
+		w.Log.LogAttrs(ctx, slog.LevelWarn, "a proposal was stopped while it was replayed", slog.String("of", work.Of.String()), slog.String("cause", err.Error()))
 		err = work.Finish(ctx, policy.Effect{State: policy.EffectFailed, Why: err.Error()})
 	case errors.Is(err, policy.ErrClosed): // it is another's by now
 	default:

@@ -70,11 +70,13 @@ func (w *Weigher) weighLive(ctx context.Context, work *policy.Work, asked *askin
 			break
 		}
 		last = families[len(families)-1]
+		out.Looked += len(families)
+		out.Workers += len(viewers)
+		// What nothing can change for is not looked up.
+		viewers = slices.DeleteFunc(viewers, func(v viewer) bool { return !asked.player.Concerns(v.agency, v.kind) })
 		if err := w.look(ctx, asked, before, viewers, &t); err != nil {
 			return out, err
 		}
-		out.Looked += len(families)
-		out.Workers += len(viewers)
 		if err := work.Save(ctx, policy.StageLive, int64(out.Looked), int64(out.Families), nil); err != nil {
 			return out, err
 		}

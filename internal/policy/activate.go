@@ -68,7 +68,7 @@ func (o *Office) activate(ctx context.Context, tx pgx.Tx, submission, actor uuid
 			return err
 		}
 	}
-	return nil
+	return keepLosses(ctx, tx, submission)
 }
 
 // AlertStart is raised where a scheduled start was refused at its time.

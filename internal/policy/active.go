@@ -49,7 +49,9 @@ type Active struct {
 	fields   map[string]map[string]bool // section → its fields
 	kept     *lru.Cache[[sha256.Size]byte, Decision]
 	modules  Digest // of the kernel's and the local rules' text
-	ruled    bool   // there are local rules
+	kernel   map[string]string
+	compiler *ast.Compiler
+	ruled    bool // there are local rules
 }
 
 // Compile makes a version ready to decide. local holds the local rules' modules
@@ -68,6 +70,18 @@ func Compile(version *Version, local map[string]string, opts Options) (*Active, 
 	modules, err := policyModules(kernel, local)
 	if err != nil {
 		return nil, err
+	}
+	return compileActive(version, kernel, local, modules, opts)
+}
+
+// compileActive is Compile for modules that were checked; nil: those of the
+// kernel and of local, which is then not an officer's.
+func compileActive(version *Version, kernel, local map[string]string, modules map[string]*ast.Module, opts Options) (*Active, error) {
+	if modules == nil {
+		var err error
+		if modules, err = parseAll(moduleFiles(kernel, local)); err != nil {
+			return nil, err
+		}
 	}
 	compiler, err := compileModules(modules)
 	if err != nil {
@@ -97,6 +111,8 @@ func Compile(version *Version, local map[string]string, opts Options) (*Active, 
 		names:    newNames(),
 		fields:   knownFields(version),
 		modules:  moduleDigest(kernel, local),
+		kernel:   kernel,
+		compiler: compiler,
 		ruled:    len(local) > 0,
 	}
 	if a.deadline <= 0 {
@@ -126,18 +142,7 @@ func policyModules(kernel, local map[string]string) (map[string]*ast.Module, err
 	if len(kernel) == 0 {
 		return nil, errors.New("policy has no kernel modules")
 	}
-	files := make(map[string]string, len(kernel)+len(local))
-	for file, text := range kernel {
-		if !isTest(file) {
-			files["kernel/"+file] = text
-		}
-	}
-	for file, text := range local {
-		if !isTest(file) {
-			files["local/"+file] = text
-		}
-	}
-	parsed, err := parseAll(files)
+	parsed, err := parseAll(moduleFiles(kernel, local))
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +156,23 @@ func policyModules(kernel, local map[string]string) (map[string]*ast.Module, err
 		return nil, err
 	}
 	return parsed, nil
+}
+
+// moduleFiles are the modules under the names that messages give them, without
+// tests.
+func moduleFiles(kernel, local map[string]string) map[string]string {
+	files := make(map[string]string, len(kernel)+len(local))
+	for file, text := range kernel {
+		if !isTest(file) {
+			files["kernel/"+file] = text
+		}
+	}
+	for file, text := range local {
+		if !isTest(file) {
+			files["local/"+file] = text
+		}
+	}
+	return files
 }
 
 // Version gives the catalogue, agreements and matrix that this decides by.
@@ -201,10 +223,22 @@ func (a *Active) DecideRecorded(ctx context.Context, in Input, recorded []byte) 
 }
 
 func (a *Active) evaluate(ctx context.Context, in Input) (Decision, error) {
+	return a.evaluateInput(ctx, in, a.names.input(in))
+}
+
+// within is the same version with another deadline.
+func (a *Active) within(deadline time.Duration) *Active {
+	b := *a
+	b.deadline = deadline
+	return &b
+}
+
+// evaluateInput is evaluate for an input that is written already.
+func (a *Active) evaluateInput(ctx context.Context, in Input, written ast.Value) (Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.deadline)
 	defer cancel()
-	results, err := a.query.Eval(ctx, rego.EvalParsedInput(a.names.input(in)))
-	if err == nil {
+	results, err := a.query.Eval(ctx, rego.EvalParsedInput(written))
+	if ctx.Err() != nil {
 		err = ctx.Err() // the engine looks at it now and then; late means deny
 	}
 	if err != nil {

@@ -45,6 +45,7 @@ type Submission struct {
 	Missing      []string      `json:"missing"` // agencies that must still approve; "" = a second person
 	Approvals    []Approval    `json:"approvals"`
 	Advice       []Advice      `json:"advice"`
+	Refusals     []Refused     `json:"refusals,omitempty"`
 	Report       *ChangeReport `json:"report,omitempty"`
 	Effect       *Effect       `json:"effect,omitempty"` // the rest of the report, which comes after it
 }
@@ -154,14 +155,14 @@ func (o *Office) compareWithActive(ctx context.Context, after Bundle, author str
 
 // space reads which agencies there are and who contributed to what.
 func (o *Office) space(ctx context.Context) (Space, error) {
-	s := Space{Date: o.Now().UTC().Format(time.DateOnly), Agencies: map[string]string{}, Entries: map[string][]string{}}
-	rows, _ := o.Pool.Query(ctx, `SELECT code, kind FROM agency WHERE partnership = $1 AND (active_until IS NULL OR active_until >= current_date)`, o.Partnership)
-	var code, kind string
-	if _, err := pgx.ForEachRow(rows, []any{&code, &kind}, func() error { s.Agencies[code] = kind; return nil }); err != nil {
-		return s, fmt.Errorf("list agencies: %w", postgres.Redact(err))
+	kinds, err := o.kinds(ctx)
+	s := Space{Date: o.Now().UTC().Format(time.DateOnly), Agencies: kinds, Entries: map[string][]string{}}
+	if err != nil {
+		return s, err
 	}
-	rows, _ = o.Pool.Query(ctx, `SELECT section, owner FROM contributors() ORDER BY 1, 2`)
-	if _, err := pgx.ForEachRow(rows, []any{&code, &kind}, func() error { s.Entries[code] = append(s.Entries[code], kind); return nil }); err != nil {
+	rows, _ := o.Pool.Query(ctx, `SELECT section, owner FROM contributors() ORDER BY 1, 2`)
+	var section, owner string
+	if _, err := pgx.ForEachRow(rows, []any{&section, &owner}, func() error { s.Entries[section] = append(s.Entries[section], owner); return nil }); err != nil {
 		return s, fmt.Errorf("list contributors: %w", postgres.Redact(err))
 	}
 	return s, nil
@@ -364,7 +365,8 @@ func (o *Office) Submission(ctx context.Context, p identity.Principal, id uuid.U
 	if s.Advice, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Advice]); err != nil {
 		return s, fmt.Errorf("read advice: %w", postgres.Redact(err))
 	}
-	return s, nil
+	s.Refusals, err = o.Refusals(ctx, p, id)
+	return s, err
 }
 
 // Approve gives an approval of the caller's agency. The caller names both

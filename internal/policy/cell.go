@@ -19,11 +19,11 @@ import (
 
 // Standing is what a cell of the matrix says in one word.
 type Standing struct {
-	Level string // full, summary, existence, hidden, grant, own, never
+	Level string `json:"level"` // full, summary, existence, hidden, grant, own, never
 	// Limited: it holds only on conditions, for some roles, single agencies or a time.
-	Limited bool
+	Limited bool `json:"limited,omitempty"`
 	// More: beyond the level, more is shown on conditions, to some roles or for a time.
-	More bool
+	More bool `json:"more,omitempty"`
 }
 
 // LetterOf names the purpose whose rows a purpose reads: its own, or those of
@@ -225,72 +225,108 @@ func (c *CellConflict) Error() string { return "the cell was changed since it wa
 // each other. Errors: *CellConflict, *DraftError (the file would not be in
 // order), ErrClosed.
 func (o *Office) SetCell(ctx context.Context, p identity.Principal, request string, id uuid.UUID, edit CellEdit) (Draft, string, error) {
+	return o.SetCells(ctx, p, request, id, []CellEdit{edit})
+}
+
+// SetCells is SetCell for several cells at once, such as a whole row: all of
+// them change, in one step, or none.
+func (o *Office) SetCells(ctx context.Context, p identity.Principal, request string, id uuid.UUID, edits []CellEdit) (Draft, string, error) {
 	for try := 0; ; try++ {
 		d, err := o.Draft(ctx, p, id)
 		if err != nil {
 			return Draft{}, "", err
 		}
-		content, err := o.cell(ctx, d, edit)
+		files, err := o.cells(ctx, d, edits)
 		if err != nil {
 			return Draft{}, "", err
 		}
-		saved, receipt, err := o.Edit(ctx, p, request, id, d.Revision, []FileEdit{{Path: "matrix/" + edit.Section + ".yaml", Content: content}})
+		saved, receipt, err := o.Edit(ctx, p, request, id, d.Revision, files)
 		var conflict *Conflict
 		if errors.As(err, &conflict) && try < 3 {
-			continue // another cell of this file: look again
+			continue // another cell of these files: look again
 		}
 		return saved, receipt, err
 	}
 }
 
-// cell writes the file of a section with one cell changed.
-func (o *Office) cell(ctx context.Context, d Draft, edit CellEdit) (string, error) {
-	path := "matrix/" + edit.Section + ".yaml"
-	i := slices.IndexFunc(d.Files, func(f DraftFile) bool { return f.Path == path })
-	if i < 0 {
-		return "", &DraftError{Text: "unknown section: there is no such file in matrix/"}
-	}
-	there, err := cellOf([]byte(d.Files[i].Content), edit)
-	if err != nil {
-		return "", err
-	}
-	if Fingerprint(there) != edit.Seen {
-		return "", &CellConflict{Rows: there}
-	}
+// cells writes the files of the sections in which cells are changed.
+func (o *Office) cells(ctx context.Context, d Draft, edits []CellEdit) ([]FileEdit, error) {
 	base, err := o.bundle(ctx, d.BasedOn)
 	if err != nil {
-		return "", err
-	}
-	if edit.Restore {
-		if edit.Rows, err = cellOf(base.Files[path], edit); err != nil {
-			return "", err
-		}
-	}
-	text, err := editCell([]byte(d.Files[i].Content), edit)
-	if err != nil {
-		return "", err
-	}
-	if sameTable(base.Files[path], text) {
-		text = base.Files[path]
+		return nil, err
 	}
 	d.Files = slices.Clone(d.Files)
-	d.Files[i].Content = string(text)
-	if _, err := d.Load(); err != nil {
-		var wrong *LoadError
-		if !errors.As(err, &wrong) {
-			return "", err
+	var paths []string
+	for _, edit := range edits {
+		path := "matrix/" + edit.Section + ".yaml"
+		i := slices.IndexFunc(d.Files, func(f DraftFile) bool { return f.Path == path })
+		if i < 0 {
+			return nil, &DraftError{Text: "unknown section: there is no such file in matrix/"}
 		}
-		var lines []string
-		for _, p := range wrong.Problems {
-			if p.File == path { // what is wrong elsewhere is not this change's
-				lines = append(lines, strings.TrimPrefix(p.Column+": ", ": ")+p.Text)
-			}
+		text, err := changedCell(base.Files[path], []byte(d.Files[i].Content), edit)
+		if err != nil {
+			return nil, err
 		}
-		if len(lines) > 0 {
-			return "", &DraftError{Text: strings.Join(lines, "\n")}
+		d.Files[i].Content = string(text)
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
 	}
-	return string(text), nil
+	if err := d.inOrder(paths); err != nil {
+		return nil, err
+	}
+	var files []FileEdit
+	for _, f := range d.Files {
+		if slices.Contains(paths, f.Path) {
+			files = append(files, FileEdit{Path: f.Path, Content: f.Content})
+		}
+	}
+	return files, nil
+}
+
+// changedCell gives a section's file with one cell changed; where it then says
+// what the version says from which the draft was begun, it is that file.
+func changedCell(base, file []byte, edit CellEdit) ([]byte, error) {
+	there, err := cellOf(file, edit)
+	if err != nil {
+		return nil, err
+	}
+	if Fingerprint(there) != edit.Seen {
+		return nil, &CellConflict{Rows: there}
+	}
+	if edit.Restore {
+		if edit.Rows, err = cellOf(base, edit); err != nil {
+			return nil, err
+		}
+	}
+	text, err := editCell(file, edit)
+	if err != nil {
+		return nil, err
+	}
+	if sameTable(base, text) {
+		text = base
+	}
+	return text, nil
+}
+
+// inOrder refuses a draft whose files at these paths are not in order; what is
+// wrong elsewhere is not this change's.
+func (d Draft) inOrder(paths []string) error {
+	_, err := d.Load()
+	var wrong *LoadError
+	if err == nil || !errors.As(err, &wrong) {
+		return err
+	}
+	var lines []string
+	for _, p := range wrong.Problems {
+		if slices.Contains(paths, p.File) {
+			lines = append(lines, strings.TrimPrefix(p.Column+": ", ": ")+p.Text)
+		}
+	}
+	if len(lines) > 0 {
+		return &DraftError{Text: strings.Join(lines, "\n")}
+	}
+	return nil
 }
 
 // Load reads the draft's files as a version. The error is a *LoadError where

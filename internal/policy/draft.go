@@ -218,11 +218,17 @@ func (o *Office) Draft(ctx context.Context, p identity.Principal, id uuid.UUID) 
 	if err != nil {
 		return Draft{}, err
 	}
+	d.Files, err = o.draftFiles(ctx, id)
+	return d, err
+}
+
+func (o *Office) draftFiles(ctx context.Context, id uuid.UUID) ([]DraftFile, error) {
 	rows, _ := o.Pool.Query(ctx, `SELECT path, convert_from(content, 'UTF8'), revision FROM policy_draft_file WHERE draft = $1 ORDER BY path`, id)
-	if d.Files, err = pgx.CollectRows(rows, pgx.RowToStructByPos[DraftFile]); err != nil {
-		return Draft{}, fmt.Errorf("read files of draft %s: %w", id, postgres.Redact(err))
+	files, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DraftFile])
+	if err != nil {
+		return nil, fmt.Errorf("read files of draft %s: %w", id, postgres.Redact(err))
 	}
-	return d, nil
+	return files, nil
 }
 
 // Drafts lists the drafts that are not discarded, the last changed first.
@@ -400,6 +406,16 @@ func (o *Office) EditRow(ctx context.Context, p identity.Principal, request stri
 	i := slices.IndexFunc(d.Files, func(f DraftFile) bool { return f.Path == path })
 	if i < 0 {
 		return Draft{}, "", &DraftError{Text: "unknown section: there is no such file in matrix/"}
+	}
+	if edit.Remove == 0 {
+		edit.Row.Section = edit.Section
+		wrong, err := d.wrongRow(edit.Row)
+		if err != nil {
+			return Draft{}, "", err
+		}
+		if len(wrong) > 0 {
+			return Draft{}, "", &DraftError{Text: "row: " + strings.Join(wrong, "\nrow: ")}
+		}
 	}
 	text, err := editRows([]byte(d.Files[i].Content), edit)
 	if err != nil {

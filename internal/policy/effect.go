@@ -161,22 +161,36 @@ func (l EffectLine) InWords(before, after *Version) string {
 // hold is how long a replica may be silent before another goes on.
 const hold = time.Minute
 
-// Work is the effect of one submission while it is being computed.
+// Work is the effect of one submission, or of one draft, while it is being
+// computed.
 type Work struct {
-	Submission    uuid.UUID
+	Of            uuid.UUID // the submission, or the draft
 	Digest        Digest
 	Before, After Bundle
 	Stage         string
 	Progress      []byte // what Save was given last, by whomever
 	office        *Office
+	table         workTable
 	holder        uuid.UUID
 	agency        string
 }
 
-// TakeWork gives a submission whose effect nobody computes at the moment, or
-// nil. It is this replica's until it is silent for a minute.
+// workTable is where effects of one sort are kept, and by what.
+type workTable struct{ name, key, event string }
+
+// TakeWork gives a submission whose effect nobody computes at the moment, else
+// a draft that an officer asked about, or nil. It is this replica's until it is
+// silent for a minute.
 func (o *Office) TakeWork(ctx context.Context, holder uuid.UUID) (*Work, error) {
-	w := Work{office: o, holder: holder}
+	w, err := o.takeSubmission(ctx, holder)
+	if w != nil || err != nil {
+		return w, err
+	}
+	return o.takePreview(ctx, holder)
+}
+
+func (o *Office) takeSubmission(ctx context.Context, holder uuid.UUID) (*Work, error) {
+	w := Work{office: o, holder: holder, table: workTable{"policy_effect", "submission", "submission"}}
 	var digest, with []byte
 	err := o.Pool.QueryRow(ctx, `
 UPDATE policy_effect f SET holder = $2, held_until = clock_timestamp() + $3
@@ -184,7 +198,7 @@ UPDATE policy_effect f SET holder = $2, held_until = clock_timestamp() + $3
  WHERE s.id = f.submission AND f.submission = (
    SELECT g.submission FROM policy_effect g JOIN policy_submission t ON t.id = g.submission JOIN policy_head h ON h.partnership = t.partnership AND h.digest = t.compared_with
     WHERE g.state = 'computing' AND t.state = 'open' AND t.partnership = $1 AND g.held_until < clock_timestamp() ORDER BY t.submitted_at LIMIT 1 FOR UPDATE OF g SKIP LOCKED)
-RETURNING f.submission, f.stage, f.progress, s.digest, s.compared_with, s.agency`, o.Partnership, holder, hold).Scan(&w.Submission, &w.Stage, &w.Progress, &digest, &with, &w.agency)
+RETURNING f.submission, f.stage, f.progress, s.digest, s.compared_with, s.agency`, o.Partnership, holder, hold).Scan(&w.Of, &w.Stage, &w.Progress, &digest, &with, &w.agency)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -202,10 +216,10 @@ RETURNING f.submission, f.stage, f.progress, s.digest, s.compared_with, s.agency
 // Save keeps how far it is. Error: ErrClosed where it is another's by now.
 func (w *Work) Save(ctx context.Context, stage string, done, total int64, progress []byte) error {
 	tag, err := w.office.Pool.Exec(ctx, `
-UPDATE policy_effect SET stage = $3, done = $4, total = $5, progress = coalesce($6, progress), held_until = clock_timestamp() + $7
- WHERE submission = $1 AND holder = $2 AND state = 'computing'`, w.Submission, w.holder, stage, done, total, progress, hold)
+UPDATE `+w.table.name+` SET stage = $3, done = $4, total = $5, progress = coalesce($6, progress), held_until = clock_timestamp() + $7
+ WHERE `+w.table.key+` = $1 AND holder = $2 AND state = 'computing'`, w.Of, w.holder, stage, done, total, progress, hold)
 	if err != nil {
-		return fmt.Errorf("save how far the report of %s is: %w", w.Submission, postgres.Redact(err))
+		return fmt.Errorf("save how far the report of %s is: %w", w.Of, postgres.Redact(err))
 	}
 	if tag.RowsAffected() != 1 {
 		return ErrClosed
@@ -218,10 +232,10 @@ UPDATE policy_effect SET stage = $3, done = $4, total = $5, progress = coalesce(
 func (w *Work) Finish(ctx context.Context, e Effect) error {
 	result, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("encode the effect of %s: %w", w.Submission, err)
+		return fmt.Errorf("encode the effect of %s: %w", w.Of, err)
 	}
 	event := audit.Event{Kind: audit.KindPolicy, Outcome: audit.OutcomeDone, Agency: w.agency, Principal: proof.Principal{System: true, Client: "hub"},
-		Details: map[string]string{"action": "report-computed", "submission": w.Submission.String(), "digest": w.Digest.String(), "state": e.State}}
+		Details: map[string]string{"action": "report-computed", w.table.event: w.Of.String(), "digest": w.Digest.String(), "state": e.State}}
 	if e.Past != nil {
 		event.Details["replayed"] = fmt.Sprint(e.Past.Replayed)
 	}
@@ -229,10 +243,10 @@ func (w *Work) Finish(ctx context.Context, e Effect) error {
 		event.Outcome = audit.OutcomeFailed
 	}
 	_, err = w.office.step(ctx, event, func(tx pgx.Tx, _ *audit.Event) error {
-		tag, err := tx.Exec(ctx, `UPDATE policy_effect SET state = $3, done = $4, total = $5, progress = NULL, result = $6 WHERE submission = $1 AND holder = $2 AND state = 'computing'`,
-			w.Submission, w.holder, e.State, e.Done, e.Total, result)
+		tag, err := tx.Exec(ctx, `UPDATE `+w.table.name+` SET state = $3, done = $4, total = $5, progress = NULL, result = $6
+ WHERE `+w.table.key+` = $1 AND holder = $2 AND state = 'computing'`, w.Of, w.holder, e.State, e.Done, e.Total, result)
 		if err != nil {
-			return fmt.Errorf("finish the report of %s: %w", w.Submission, err)
+			return fmt.Errorf("finish the report of %s: %w", w.Of, err)
 		}
 		if tag.RowsAffected() != 1 {
 			return ErrClosed
@@ -244,9 +258,9 @@ func (w *Work) Finish(ctx context.Context, e Effect) error {
 
 // Release gives it up at once, for another replica or a later try.
 func (w *Work) Release(ctx context.Context) error {
-	_, err := w.office.Pool.Exec(ctx, `UPDATE policy_effect SET held_until = clock_timestamp() WHERE submission = $1 AND holder = $2 AND state = 'computing'`, w.Submission, w.holder)
+	_, err := w.office.Pool.Exec(ctx, `UPDATE `+w.table.name+` SET held_until = clock_timestamp() WHERE `+w.table.key+` = $1 AND holder = $2 AND state = 'computing'`, w.Of, w.holder)
 	if err != nil {
-		return fmt.Errorf("give up the report of %s: %w", w.Submission, postgres.Redact(err))
+		return fmt.Errorf("give up the report of %s: %w", w.Of, postgres.Redact(err))
 	}
 	return nil
 }
@@ -262,14 +276,19 @@ func (o *Office) effect(ctx context.Context, submission uuid.UUID) (*Effect, err
 	if err != nil {
 		return nil, fmt.Errorf("read the effect of submission %s: %w", submission, postgres.Redact(err))
 	}
+	return e.whole(result)
+}
+
+// whole is the effect as it was kept, or how far it is where there is none yet.
+func (e *Effect) whole(result []byte) (*Effect, error) {
 	if result == nil {
-		return &e, nil
+		return e, nil
 	}
-	var whole Effect
-	if err := json.Unmarshal(result, &whole); err != nil {
-		return nil, fmt.Errorf("read the effect of submission %s: %w", submission, err)
+	var kept Effect
+	if err := json.Unmarshal(result, &kept); err != nil {
+		return nil, fmt.Errorf("read a kept effect: %w", err)
 	}
-	return &whole, nil
+	return &kept, nil
 }
 
 // await begins the effect of a submission in the transaction that makes it, and

@@ -3,11 +3,13 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,16 +44,25 @@ const (
 // the machine is that weighs it.
 const replayDeadline = time.Second
 
+// What was not decided in time is asked once more with patientDeadline, some
+// times in all: one starved moment must not be told as an access that somebody
+// loses, and a draft that never ends must not take for ever.
+const (
+	patientDeadline = 10 * time.Second
+	patientTimes    = 32
+)
+
 // replayer puts recorded questions to two versions. Callers between whose
 // versions nothing differs that a decision can turn on are not asked, for the
 // reason for which the walk of the decision space leaves them out.
 type replayer struct {
-	before, after *Active
-	differ        comparison
+	differ  comparison
+	patient [2]*Active
+	asked   atomic.Int64 // patiently
 }
 
 func newReplayer(before, after *Active) *replayer {
-	r := replayer{before: before, after: after, differ: comparison{before: before, after: after}}
+	r := replayer{differ: comparison{before: before, after: after}, patient: [2]*Active{before.within(patientDeadline), after.within(patientDeadline)}}
 	for i, v := range r.differ.versions() {
 		r.differ.live[i] = inForce(v)
 	}
@@ -98,15 +109,16 @@ func (r *replayer) one(ctx context.Context, raw json.RawMessage) (Replayed, erro
 	if !r.concerns(in.Caller) {
 		return Replayed{}, nil
 	}
-	old, err := r.before.Decide(ctx, in)
-	if err != nil && ctx.Err() != nil {
+	decisions, errs := r.differ.decide(ctx, [2]Input{in, in})
+	for i, err := range errs {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && r.asked.Add(1) <= patientTimes {
+			decisions[i], errs[i] = r.patient[i].Decide(ctx, in)
+		}
+	}
+	if ctx.Err() != nil {
 		return Replayed{}, ctx.Err()
 	}
-	fresh, err := r.after.Decide(ctx, in)
-	if err != nil && ctx.Err() != nil {
-		return Replayed{}, ctx.Err()
-	}
-	return Replayed{Flips: flipsBetween(in, old, fresh), Late: err != nil}, nil
+	return Replayed{Flips: flipsBetween(in, decisions[0], decisions[1]), Late: errs[1] != nil}, nil
 }
 
 // flipsBetween lists what the second decision gives or takes, in a stable order.

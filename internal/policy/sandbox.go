@@ -54,6 +54,7 @@ type verdict struct {
 	Report *ChangeReport `json:"report,omitempty"`
 	Check  *Checked      `json:"check,omitempty"`
 	Tried  []Tried       `json:"tried,omitempty"`
+	About  *concern      `json:"about,omitempty"` // of recorded questions: whom they can concern
 	Error  string        `json:"error,omitempty"` // of the draft, in its author's words
 }
 
@@ -132,7 +133,7 @@ func (s Sandbox) run(ctx context.Context, j job) (verdict, error) {
 // command is the child, before it is given anything to do.
 func (s Sandbox) command(ctx context.Context) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.Command[0], s.Command[1:]...)
-	cmd.Env = []string{"PATH=", "GOMEMLIMIT=1GiB", "GOTRACEBACK=none"}
+	cmd.Env = []string{"PATH=", "GOMEMLIMIT=1GiB", "GOGC=400", "GOTRACEBACK=none"} // it collects seldom, and never lets the heap pass 1 GiB
 	cmd.Dir = "/"
 	cmd.Stderr = &bounded{left: 64 << 10, full: func() {}} // swallowed: it may repeat what the draft says
 	cmd.WaitDelay = 2 * time.Second

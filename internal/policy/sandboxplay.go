@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,19 @@ type Player struct {
 	ctx    context.Context
 	step   time.Duration
 	slow   atomic.Bool
+	about  concern
+}
+
+// concern says for whom two versions can decide differently at all.
+type concern struct {
+	All bool     `json:"all,omitempty"`
+	Who []string `json:"who,omitempty"` // agencies and kinds
+}
+
+// Concerns tells whether anything can be decided otherwise for the people of an
+// agency: nobody else needs to be asked about.
+func (p *Player) Concerns(agency, kind string) bool {
+	return p.about.All || slices.Contains(p.about.Who, agency) || slices.Contains(p.about.Who, kind)
 }
 
 // Play starts a child that has both versions ready. Errors: *DraftError,
@@ -73,6 +87,10 @@ func (p *Player) start(s Sandbox, j job) error {
 	if ready.Error != "" {
 		return &DraftError{Text: ready.Error}
 	}
+	if ready.About == nil {
+		return errors.New("the sandbox does not say whom the draft concerns")
+	}
+	p.about = *ready.About
 	return nil
 }
 
@@ -150,7 +168,9 @@ func (p *Player) ended(cause error) error {
 	case errors.Is(cause, errAnswerSize):
 		return fmt.Errorf("%w (output)", ErrSandboxLimit)
 	}
-	return fmt.Errorf("%w (memory, or a fault: %v)", ErrSandboxLimit, cause)
+	p.cancel()
+	_ = p.cmd.Wait() // for what the system says of its end
+	return fmt.Errorf("%w (memory, or a fault: %v, %s)", ErrSandboxLimit, cause, p.cmd.ProcessState)
 }
 
 // Close ends the child.
@@ -175,7 +195,7 @@ func (j job) play(ctx context.Context, questions *json.Decoder, out io.Writer) e
 		}
 	}
 	r := newReplayer(versions[0], versions[1])
-	if err := answers.Encode(verdict{}); err != nil {
+	if err := answers.Encode(verdict{About: &concern{All: r.differ.global, Who: sortedKeys(r.differ.changed)}}); err != nil {
 		return err
 	}
 	for {

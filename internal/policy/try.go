@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,12 +55,12 @@ func (t Tried) Differs() bool {
 
 // StoryLine is a story as somebody chooses it.
 type StoryLine struct {
-	File   string
-	Title  string
-	People []string
+	File   string   `json:"file"`
+	Title  string   `json:"title"`
+	People []string `json:"people"`
 	// Children are those of the people who are children of the family.
-	Children []string
-	Asks     []Question
+	Children []string   `json:"children"`
+	Asks     []Question `json:"asks"`
 }
 
 // Stories lists the stories of a draft, by title. None of them is a real family.
@@ -145,6 +146,16 @@ func (o *Office) Try(ctx context.Context, p identity.Principal, draft uuid.UUID,
 			return nil, err
 		}
 	}
+	kinds, err := o.kinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	questions = slices.Clone(questions)
+	for i, q := range questions {
+		if q.Kind == "" {
+			questions[i].Kind = kinds[q.Agency]
+		}
+	}
 	return o.Sandbox.Try(ctx, before, after, questions)
 }
 
@@ -200,6 +211,11 @@ func (t trial) put(ctx context.Context, before, after Bundle) ([]Tried, error) {
 		return nil, err
 	}
 	var out []Tried
+	for i, q := range t.Questions {
+		if err := q.check(fresh.version, stories); err != nil {
+			return nil, fmt.Errorf("question %d: %w", i+1, err)
+		}
+	}
 	for _, s := range stories {
 		if len(t.Questions) == 0 {
 			for _, ask := range s.Asks {
@@ -227,14 +243,50 @@ func (t trial) put(ctx context.Context, before, after Bundle) ([]Tried, error) {
 	return out, nil
 }
 
-// asked is the story's own ask where the question is one of those, with all its
-// facts; else a plain one.
-func (s story) asked(q Question) storyAsk {
+// check names what nobody knows of a question.
+func (q Question) check(v *Version, stories []story) error {
+	at := slices.IndexFunc(stories, func(s story) bool { return s.file == q.Story })
+	if at < 0 {
+		return fmt.Errorf("story: unknown story %q", q.Story)
+	}
+	s := stories[at]
+	if _, own := s.own(q); own {
+		return nil
+	}
+	kind := cmp.Or(q.Kind, s.Agencies[q.Agency], q.Agency)
+	if _, ok := v.Kind(kind); !ok {
+		return fmt.Errorf("agency: unknown agency %q", q.Agency)
+	}
+	if _, ok := v.Role(q.Role); !ok {
+		return fmt.Errorf("role: unknown role %q", q.Role)
+	}
+	if _, ok := v.Purpose(q.Purpose); !ok {
+		return fmt.Errorf("purpose: unknown purpose %q", q.Purpose)
+	}
+	for _, name := range q.Mine {
+		if _, ok := s.People[name]; !ok {
+			return fmt.Errorf("mine: nobody of the story is %q", name)
+		}
+	}
+	return nil
+}
+
+// own is the story's own ask, with all its facts, where the question is one of
+// those.
+func (s story) own(q Question) (storyAsk, bool) {
 	for _, a := range s.Asks {
 		own := a.question(s)
 		if own.Agency == q.Agency && own.Role == q.Role && own.Purpose == q.Purpose && slices.Equal(own.Mine, sortedSet(q.Mine)) && slices.Equal(sortedSet(own.Is), sortedSet(q.Is)) {
-			return a
+			return a, true
 		}
+	}
+	return storyAsk{}, false
+}
+
+// asked is what a question asks of the story.
+func (s story) asked(q Question) storyAsk {
+	if a, own := s.own(q); own {
+		return a
 	}
 	return storyAsk{Who: q.Who, Agency: q.Agency, Kind: q.Kind, Roles: []string{q.Role}, Purpose: q.Purpose, Mine: q.Mine, Is: q.Is}
 }
