@@ -5,12 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"kith/internal/audit/proof"
 )
@@ -57,45 +53,6 @@ func saySigners(w io.Writer, r *proof.Report) {
 		}
 		fmt.Fprintf(w, "%d receipts signed by %s, %s to %s;%s\n", s.Signed, s.Name, s.From.UTC().Format(time.RFC3339), s.Until.UTC().Format(time.RFC3339), dates)
 	}
-}
-
-// receiptsInTiles finds each receipt's leaf among the tiles of a folder, whose
-// root must be the one of the checkpoint beside them.
-func receiptsInTiles(o options, receipts proof.Receipts, stdout io.Writer) (missing int, err error) {
-	keys, independent, err := o.keys(o.tiles)
-	if err != nil {
-		return 0, err
-	}
-	cp, err := readCheckpoint(filepath.Join(o.tiles, "checkpoint"), keys)
-	if err != nil {
-		return 0, err
-	}
-	wanted := make(map[proof.Digest]uuid.UUID, len(receipts))
-	for _, r := range receipts {
-		wanted[r.Leaf] = r.Event
-	}
-	var f proof.Frontier
-	for n := int64(0); n*proof.TileWidth < cp.Size; n++ {
-		width := int(min(proof.TileWidth, cp.Size-n*proof.TileWidth))
-		tile, err := os.ReadFile(filepath.Join(o.tiles, filepath.FromSlash(proof.TilePath(0, n, width))))
-		if err != nil || len(tile) != width*len(proof.Digest{}) {
-			return 0, fmt.Errorf("tile %s is missing or cut off", proof.TilePath(0, n, width))
-		}
-		for leaf := range slices.Chunk(tile, len(proof.Digest{})) {
-			f.Append(proof.Digest(leaf))
-			delete(wanted, proof.Digest(leaf))
-		}
-	}
-	sayCheckpoint(stdout, cp)
-	sayKey(stdout, independent, fingerprintOf(keys.For(cp.Origin), cp.Origin))
-	if f.Root() != cp.Root {
-		fmt.Fprintln(stdout, "BAD: the tiles do not give the root that the checkpoint signs")
-		return len(receipts), nil
-	}
-	for _, event := range wanted {
-		fmt.Fprintf(stdout, "receipt of event %s: the log does not hold it\n", event)
-	}
-	return len(wanted), nil
 }
 
 // verifyKeys checks that a newer list of keys is announced by a key of the

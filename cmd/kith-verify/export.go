@@ -131,7 +131,7 @@ func verifyReceipts(o options, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if o.from == "" && o.key == "" && o.tiles == "" {
+	if len(o.from) == 0 && o.key == "" && o.tiles == "" {
 		return fmt.Errorf("%w: --key, --export or --tiles is needed", errUsage)
 	}
 	v, err := o.verifyOptions()
@@ -159,18 +159,19 @@ func verifyReceipts(o options, stdout io.Writer) error {
 	}
 	count := len(v.Receipts)
 	if o.tiles != "" {
-		missing, err := receiptsInTiles(o, v.Receipts, stdout)
+		broken, err := receiptsInTiles(o, v.Receipts, stdout)
 		if err != nil {
 			return err
 		}
-		bad += missing
+		bad += broken
 	}
-	if o.from != "" {
-		missing, err := missingReceipts(o, v, stdout)
-		if err != nil {
-			return err
-		}
-		bad += missing
+	latest, broken, err := receiptsInExports(o, v, stdout)
+	if err != nil {
+		return err
+	}
+	bad += broken
+	if o.tiles != "" || len(o.from) > 0 {
+		bad += sayMissing(o, v.Receipts, latest, stdout)
 	}
 	fmt.Fprintf(stdout, "%d receipts of %d events, %d bad\n", len(found), count, bad)
 	if bad > 0 {
@@ -179,22 +180,39 @@ func verifyReceipts(o options, stdout io.Writer) error {
 	return nil
 }
 
-// missingReceipts counts those that the export should hold and does not.
-func missingReceipts(o options, v proof.VerifyOptions, stdout io.Writer) (bad int, err error) {
-	report, err := checkExport(o.from, v, stdout)
-	if err != nil && !errors.Is(err, errBad) {
-		return 0, err
+// receiptsInExports looks for receipts in each export, and takes those that it
+// holds off. latest is the newest entry of them all; bad counts exports that do
+// not verify.
+func receiptsInExports(o options, v proof.VerifyOptions, stdout io.Writer) (latest time.Time, bad int, err error) {
+	for _, path := range o.from {
+		report, err := checkExport(path, v, stdout)
+		if err != nil && !errors.Is(err, errBad) {
+			return latest, bad, err
+		}
+		if err != nil {
+			bad++
+		}
+		if report.Latest.After(latest) {
+			latest = report.Latest
+		}
 	}
-	if err != nil {
-		bad++
+	return latest, bad, nil
+}
+
+// sayMissing names the receipts that nothing held, and counts those that
+// something should have.
+func sayMissing(o options, left proof.Receipts, latest time.Time, stdout io.Writer) (bad int) {
+	what := "the log does not hold it"
+	if len(o.from) > 0 {
+		what = "the export does not hold this entry"
 	}
-	for _, r := range v.Receipts {
-		if r.Occurred.After(report.Latest) {
+	for _, r := range left {
+		if len(o.from) > 0 && o.tiles == "" && r.Occurred.After(latest) {
 			fmt.Fprintf(stdout, "receipt of event %s, %s: newer than this export, ask again\n", r.Event, r.Occurred.Format(time.RFC3339))
 			continue
 		}
 		bad++
-		fmt.Fprintf(stdout, "receipt of event %s, %s: the export does not hold this entry\n", r.Event, r.Occurred.Format(time.RFC3339))
+		fmt.Fprintf(stdout, "receipt of event %s, %s: %s\n", r.Event, r.Occurred.Format(time.RFC3339), what)
 	}
-	return bad, nil
+	return bad
 }

@@ -41,8 +41,9 @@ consistency:         OLD is a checkpoint; NEW is an export, or a checkpoint with
   --proof FILE       the hashes that lead from OLD to it, one a line, or
   --tiles DIR        the log's tiles, as an export's folder has them
 receipts:
-  --export DIR|FILE  the export that must hold them, or
-  --tiles DIR        the folder of a csv or fhir export
+  --export DIR|FILE  the export that must hold them; repeated where the hub was
+                     restored and has several logs: one of them must, or
+  --tiles DIR        the folder of a csv or fhir export, with all the logs
 witness:
   --name NAME        of this witness, for example witness.police.example
   --private FILE     its own key; made at the first start
@@ -114,11 +115,11 @@ func run(ctx context.Context, args []string, now func() time.Time, stdout, stder
 
 // options are what the command line says.
 type options struct {
-	files                            []string
-	key, receipt, proof, tiles, from string
-	name, private, state, listen     string
-	held                             []string
-	fast                             bool
+	files                        []string
+	key, receipt, proof, tiles   string
+	name, private, state, listen string
+	held, from                   []string
+	fast                         bool
 }
 
 func parse(args []string) (options, error) {
@@ -129,7 +130,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.receipt, "receipt", "", "")
 	flags.StringVar(&o.proof, "proof", "", "")
 	flags.StringVar(&o.tiles, "tiles", "", "")
-	flags.StringVar(&o.from, "export", "", "")
+	flags.Func("export", "", func(s string) error { o.from = append(o.from, s); return nil })
 	flags.StringVar(&o.name, "name", "", "")
 	flags.StringVar(&o.private, "private", "", "")
 	flags.StringVar(&o.state, "state", "", "")

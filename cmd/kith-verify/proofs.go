@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"kith/internal/audit/proof"
@@ -133,17 +132,6 @@ func (o *options) path(old, newer proof.Checkpoint) ([]proof.Digest, error) {
 		return nil, fmt.Errorf("%s: %w", o.proof, err)
 	}
 	return request.Path, nil
-}
-
-// tilesIn reads C2SP tiles from a folder that holds "tile".
-func tilesIn(dir string) proof.Tiles {
-	return func(level int, n int64, width int) ([]byte, error) {
-		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(proof.TilePath(level, n, width))))
-		if errors.Is(err, os.ErrNotExist) && width < proof.TileWidth {
-			data, err = os.ReadFile(filepath.Join(dir, filepath.FromSlash(proof.TilePath(level, n, proof.TileWidth))))
-		}
-		return data, err
-	}
 }
 
 // isExport tells an export from a checkpoint by its first byte.

@@ -37,7 +37,8 @@ the rules, and names those whose answer is another: exit status 1.
   --to TIME          and before
   --log N            which log, where it was resumed before
   --format FORMAT    ndjson (default), csv or fhir; with the last two the tiles of
-                     the log come along, and kith-verify receipts checks them
+                     the log come along, and kith-verify receipts checks them;
+                     those of older logs lie below DIR/logs
   --resume           go on with an export that was cut off
   --as NAME          sign in to a running demo, for example auditor
   --data DIR         where that demo keeps its data
@@ -185,6 +186,14 @@ type logState struct {
 	Stopped   []string        `json:"stopped"`
 	LastKnown json.RawMessage `json:"last_known"`
 	Keys      string          `json:"keys"`
+	Logs      []logNamed      `json:"logs"`
+}
+
+// logNamed is one of the hub's logs: it has several where it was restored.
+type logNamed struct {
+	Number int    `json:"number"`
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
 }
 
 func (o *auditOptions) state(ctx context.Context) (logState, error) {

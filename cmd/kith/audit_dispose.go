@@ -34,7 +34,8 @@ const disposalUsage = `usage: kith audit hold                       legal holds 
 
 drop verifies the export first (kith audit export, as the auditor, of the whole
 month); with --key FILE by keys that you trust. Keep that export: it is all that
-is left. Each command prints the certificate of what was done; keep it.
+is left. A month that lies in two logs, since the log was resumed within it, needs
+an export of each (--log N): give --export twice. Each command prints the certificate of what was done; keep it.
 
   --as NAME --data DIR   sign in to a running demo, for example auditor
   --url URL --token TOKEN  or to a hub (KITH_TOKEN in the environment)
@@ -45,10 +46,11 @@ Exit status: 0 good, 1 something failed, 2 usage.
 // disposal is what the command line of one of these says.
 type disposal struct {
 	auditOptions
-	id                                                string
-	person, family, agency, reviewOn, rule            string
-	confirm, withdraw, month, class, export, key, dir string
-	stdout                                            io.Writer
+	id                                        string
+	person, family, agency, reviewOn, rule    string
+	confirm, withdraw, month, class, key, dir string
+	exports                                   []string
+	stdout                                    io.Writer
 }
 
 type disposalRun func(ctx context.Context, d disposal) error
@@ -64,10 +66,11 @@ func disposalCommand(ctx context.Context, args []string, run disposalRun, stdout
 	flags.SetOutput(io.Discard)
 	for name, to := range map[string]*string{
 		"url": &d.url, "token": &d.token, "as": &d.as, "data": &d.data, "reason": &d.reason, "person": &d.person, "family": &d.family, "agency": &d.agency,
-		"review-on": &d.reviewOn, "rule": &d.rule, "confirm": &d.confirm, "withdraw": &d.withdraw, "month": &d.month, "class": &d.class, "export": &d.export, "key": &d.key, "out": &d.dir,
+		"review-on": &d.reviewOn, "rule": &d.rule, "confirm": &d.confirm, "withdraw": &d.withdraw, "month": &d.month, "class": &d.class, "key": &d.key, "out": &d.dir,
 	} {
 		flags.StringVar(to, name, "", "")
 	}
+	flags.Func("export", "", func(path string) error { d.exports = append(d.exports, path); return nil })
 	rest := args[1:]
 	if args[0] == "lift" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		d.id, rest = rest[0], rest[1:]
@@ -87,7 +90,7 @@ func disposalCommand(ctx context.Context, args []string, run disposalRun, stdout
 		err = errors.New("--as, --token or KITH_TOKEN is needed")
 	case args[0] == "lift" && d.id == "":
 		err = errors.New("name the hold")
-	case args[0] == "drop" && (d.month == "" || d.class == "" || d.export == ""):
+	case args[0] == "drop" && (d.month == "" || d.class == "" || len(d.exports) == 0):
 		err = errors.New("--month, --class and --export are needed")
 	}
 	if err != nil {
@@ -256,41 +259,52 @@ func auditRetention(ctx context.Context, d disposal) error {
 	})
 }
 
-// auditDrop verifies the export that holds the month, then asks the hub to drop
-// it. The hub compares the digest with what it has signed, and the month with
+// auditDrop verifies the exports that hold the month, then asks the hub to drop
+// it. The hub compares the digests with what it has signed, and the month with
 // what it has logged.
 func auditDrop(ctx context.Context, d disposal) error {
-	path := d.export
+	var exports []map[string]any
+	for _, path := range d.exports {
+		end, err := d.verified(path)
+		if err != nil {
+			return err
+		}
+		exports = append(exports, map[string]any{"digest": end.Digest, "replica": end.Replica, "signature": end.Signature})
+	}
+	return d.post(ctx, "/v1/log/drops", map[string]any{"class": d.class, "month": d.month, "reason": d.reason, "exports": exports}, http.StatusCreated)
+}
+
+// verified gives the last line of an export that verifies.
+func (d *disposal) verified(path string) (end proof.EndOfExport, err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, "events.ndjson")
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return end, err
 	}
 	defer f.Close()
 	var keys proof.KeyFile
 	if d.key != "" {
 		data, err := os.ReadFile(d.key)
 		if err != nil {
-			return err
+			return end, err
 		}
 		if keys, err = proof.ParseKeyFile(data); err != nil {
-			return fmt.Errorf("%s: %w", d.key, err)
+			return end, fmt.Errorf("%s: %w", d.key, err)
 		}
 	}
 	report, err := proof.VerifyExport(f, proof.VerifyOptions{Keys: keys})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", path, err)
+		return end, fmt.Errorf("%s: %w", path, err)
 	case !report.Good():
-		return fmt.Errorf("%s does not verify: %s", path, report.First[0])
+		return end, fmt.Errorf("%s does not verify: %s", path, report.First[0])
 	case report.Scope != "all":
-		return fmt.Errorf("%s is an export of the scope %q: the auditor's is needed", path, report.Scope)
+		return end, fmt.Errorf("%s is an export of the scope %q: the auditor's is needed", path, report.Scope)
 	}
 	fmt.Fprintf(d.stdout, "%s: good, %d entries\n", path, report.Shown)
-	exports := []map[string]any{{"digest": report.End.Digest, "replica": report.End.Replica, "signature": report.End.Signature}}
-	return d.post(ctx, "/v1/log/drops", map[string]any{"class": d.class, "month": d.month, "reason": d.reason, "exports": exports}, http.StatusCreated)
+	return report.End, nil
 }
 
 func auditCertificates(ctx context.Context, d disposal) error {

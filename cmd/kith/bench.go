@@ -25,6 +25,10 @@ const benchUsage = `usage: kith bench [flags]      what a read costs beside the 
   --families LIST boroughs of these many families instead, such as 1000,20000
   --log N         events in the log that is searched (default 10000000, with
                   --quick 1000000, with --families 0: none)
+  --accesses N    accesses in the log: those of the backlog, of the export and of
+                  the replay of a change (default 1000000, with --quick 100000)
+  --tree          what the log costs alone: the tree beside reads, a backlog,
+                  proofs, an export and its check
   --policy        what officers wait for alone: the report of a change, its replay,
                   its activation
   --seconds N     how long each line is measured (default 5)
@@ -40,12 +44,14 @@ Exit status: 0 measured, 1 something failed, 2 usage.
 type benchOptions struct {
 	quick         bool
 	policy        bool // changes of the policy alone
+	tree          bool // the log's tree and its export alone
 	seconds       int
 	data, opa     string
 	profile       string
 	sizes         []int // every line is measured
 	searchedSizes []int // searches alone
 	logEvents     int   // in the log that is searched; 0 = none
+	accesses      int   // in the backlog, the export and the replay
 	asked         []int // sizes in place of both
 }
 
@@ -68,6 +74,8 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.quick, "quick", false, "")
 	flags.BoolVar(&o.policy, "policy", false, "")
+	flags.BoolVar(&o.tree, "tree", false, "")
+	flags.IntVar(&o.accesses, "accesses", 0, "")
 	flags.IntVar(&o.seconds, "seconds", 0, "")
 	flags.StringVar(&o.data, "data", "", "")
 	flags.StringVar(&o.opa, "opa", "", "")
@@ -79,7 +87,7 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		fmt.Fprint(stdout, benchUsage)
 		return 0
 	}
-	if err != nil || flags.NArg() > 0 || o.seconds < 0 {
+	if err != nil || flags.NArg() > 0 || o.seconds < 0 || o.accesses < 0 {
 		fmt.Fprint(stderr, benchUsage)
 		return 2
 	}
@@ -90,8 +98,20 @@ func benchCommand(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	case o.quick:
 		o.sizes, o.searchedSizes, events = []int{1_000}, nil, 1_000_000
 	}
+	if o.tree || o.policy {
+		o.searchedSizes, events = nil, 0
+	}
+	if o.tree && o.asked == nil {
+		o.sizes = o.sizes[:1] // the log does not know how many families there are
+	}
 	if o.logEvents < 0 {
 		o.logEvents = events
+	}
+	if o.accesses == 0 {
+		o.accesses = 1_000_000
+		if o.quick {
+			o.accesses = 100_000
+		}
 	}
 	if o.seconds == 0 {
 		o.seconds = 5
@@ -153,7 +173,7 @@ func (b *bench) at(ctx context.Context, size int, temporary bool, measure func(c
 	dir := filepath.Join(b.dir, strconv.Itoa(size))
 	fmt.Fprintf(b.stderr, "A borough of %d families.\n", size)
 	began := time.Now()
-	w, err := openBenchWorld(ctx, dir, size, b.log, b.stderr)
+	w, err := openBenchWorld(ctx, dir, size, b.accesses, b.log, b.stderr)
 	if err != nil {
 		return err
 	}
@@ -179,8 +199,8 @@ func (b *bench) note(format string, args ...any) {
 }
 
 func (b *bench) everything(ctx context.Context, w *benchWorld) error {
-	if b.policy {
-		return b.policyChanges(ctx, w)
+	if b.policy || b.tree {
+		return b.some(ctx, w)
 	}
 	if err := b.reads(ctx, w); err != nil {
 		return err
@@ -200,13 +220,31 @@ func (b *bench) everything(ctx context.Context, w *benchWorld) error {
 	if w.families != b.sizes[0] {
 		return nil // the log does not know how many families there are
 	}
-	if err := b.tree(ctx, w); err != nil {
-		return err
-	}
-	if err := b.exports(ctx, w); err != nil {
+	if err := b.logs(ctx, w); err != nil {
 		return err
 	}
 	return b.policyChanges(ctx, w)
+}
+
+// some measures the parts that were asked for alone.
+func (b *bench) some(ctx context.Context, w *benchWorld) error {
+	if b.tree {
+		if err := b.logs(ctx, w); err != nil {
+			return err
+		}
+	}
+	if b.policy {
+		return b.policyChanges(ctx, w)
+	}
+	return nil
+}
+
+// logs measures what the log costs: its tree, then its export.
+func (b *bench) logs(ctx context.Context, w *benchWorld) error {
+	if err := b.trees(ctx, w); err != nil {
+		return err
+	}
+	return b.exports(ctx, w)
 }
 
 // reads measures floor, Kith and Kith over HTTP, side by side.

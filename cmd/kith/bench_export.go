@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,21 +47,29 @@ func (b *bench) exports(ctx context.Context, w *benchWorld) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	finish := func() {}
+	if b.profile != "" {
+		if finish, err = profileTo(b.profile + "-export"); err != nil {
+			return err
+		}
+	}
+	used, began := w.processes().spent(), time.Now()
 	done, err := tree.NewReader(w.floor.pool).Export(ctx, log, tree.Export{
 		Scope: audit.AuditorScope(), Replicas: keys.Replicas, Log: keys.Logs[0], Made: began, Sign: w.hub.recorder.SignExport,
 		View: func(*audit.Record) ([]byte, error) { return []byte("{}"), nil },
 	}, out)
+	took, now := time.Since(began), w.processes().spent()
+	finish()
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	took := time.Since(began)
 	size, err := out.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return err
 	}
 	entries := float64(done.End - done.First)
-	b.note("%d families: an export of %.0f entries took %s: %.0f entries a second, %.0f bytes each.", w.families, entries, took.Round(time.Millisecond), entries/took.Seconds(), float64(size)/entries)
+	b.note("%d families: an export of %.0f entries took %s: %.0f entries a second, %.0f bytes each (CPU each: own %.3f ms, PostgreSQL %.3f ms).", w.families, entries, took.Round(time.Millisecond), entries/took.Seconds(), float64(size)/entries,
+		millisEach(now.own-used.own, int(entries)), millisEach(now.database-used.database, int(entries)))
 	if err := os.WriteFile(filepath.Join(dir, "keys"), []byte(keys.String()), 0o600); err != nil {
 		return err
 	}
@@ -84,17 +93,32 @@ func (b *bench) verify(ctx context.Context, w *benchWorld, file, keys string, en
 			args, what = append(args, "--fast"), "without the receipts' signatures (--fast)"
 		}
 		cmd := exec.CommandContext(ctx, program, args...)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
 		began := time.Now()
-		out, err := cmd.CombinedOutput()
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("run kith-verify: %w", err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		peak, err := int64(0), error(nil)
+		for waiting := true; waiting; {
+			select {
+			case err = <-ended:
+				waiting = false
+			case <-time.After(20 * time.Millisecond):
+				peak = max(peak, peakMemory(cmd.Process.Pid))
+			}
+		}
 		took := time.Since(began)
 		var failed *exec.ExitError
 		if errors.As(err, &failed) {
-			return fmt.Errorf("kith-verify found the bench's own log bad: %.600s", strings.TrimSpace(string(out)))
+			return fmt.Errorf("kith-verify found the bench's own log bad: %.600s", strings.TrimSpace(out.String()))
 		}
 		if err != nil {
 			return fmt.Errorf("run kith-verify: %w", err)
 		}
-		b.note("%d families: kith-verify export of %.0f entries %s: %.1f s, %d MB of memory at most, %.2f ms of CPU a thousand.", w.families, entries, what, took.Seconds(), maxMemory(cmd.ProcessState)>>20,
+		b.note("%d families: kith-verify export of %.0f entries %s: %.1f s, %d MB of memory at most, %.2f ms of CPU a thousand.", w.families, entries, what, took.Seconds(), peak>>20,
 			float64(cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())/float64(time.Millisecond)/entries*1000)
 	}
 	return nil

@@ -62,12 +62,20 @@ func processCPU(pid int, waited bool) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// maxMemory is the most that an ended process had in memory, in bytes.
-func maxMemory(p *os.ProcessState) int64 {
-	if use, ok := p.SysUsage().(*syscall.Rusage); ok {
-		return use.Maxrss << 10
+// peakMemory is the most that a running process has had in memory, in bytes.
+// What is told of an ended one counts the memory of whoever started it too.
+func peakMemory(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
 	}
-	return 0
+	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+	return kib << 10
 }
 
 // endsWithUs makes a child end when this process does, however it ends.

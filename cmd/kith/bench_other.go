@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os"
 	"syscall"
 	"time"
 )
@@ -12,5 +11,5 @@ import (
 // the table's CPU columns stay empty.
 func ownCPU() time.Duration            { return 0 }
 func treeCPU(int) time.Duration        { return 0 }
-func maxMemory(*os.ProcessState) int64 { return 0 }
+func peakMemory(int) int64             { return 0 }
 func endsWithUs() *syscall.SysProcAttr { return nil }

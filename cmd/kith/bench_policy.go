@@ -144,7 +144,7 @@ func (b *bench) keptReplay(ctx context.Context, w *benchWorld, sandbox policy.Sa
 	}); err != nil {
 		return err
 	}
-	if err := w.repeatAccesses(ctx, 100_000); err != nil {
+	if err := w.atLeast(ctx, b.accesses); err != nil {
 		return err
 	}
 	office := &policy.Office{Pool: w.hub.pools[0], Recorder: w.hub.recorder, Sandbox: sandbox, Partnership: demo.Partnership, Now: time.Now, Random: w.hub.config.Random}
@@ -187,31 +187,6 @@ func (b *bench) keptReplay(ctx context.Context, w *benchWorld, sandbox policy.Sa
 		float64(s.Effect.Past.Accesses)/took.Seconds(), s.Effect.Past.Distinct, len(s.Effect.Past.Lines), s.Effect.Live.Looked, s.Effect.Live.Families, s.Effect.Live.Workers, s.Effect.Live.Took, used.Round(10*time.Millisecond))
 	_, err = office.Withdraw(ctx, officer, uuid.NewString(), s.ID, "measured")
 	return err
-}
-
-// repeatAccesses copies accesses of the log until there are so many: as they are
-// stored they cost the replay what others would.
-func (w *benchWorld) repeatAccesses(ctx context.Context, want int) error {
-	var have int
-	if err := w.floor.pool.QueryRow(ctx, `SELECT count(*) FROM kith.access_event WHERE retention = 'access'`).Scan(&have); err != nil {
-		return postgres.Redact(err)
-	}
-	for have < want {
-		// The header names the event: a copy under another id would be found out, and the time makes it another row.
-		tag, err := w.floor.pool.Exec(ctx, `
-INSERT INTO kith.access_event (id, retention, occurred_at, partnership, replica, header, commitments, receipt, input, kind, agency, worker, principal, purpose, family, outcome)
-SELECT id, retention, occurred_at - interval '1 microsecond' * $1, partnership, replica, header, commitments, receipt, input, kind, agency, worker, principal, purpose, family, outcome
-  FROM kith.access_event WHERE retention = 'access' AND input IS NOT NULL LIMIT $2`, have, want-have)
-		if err != nil {
-			return fmt.Errorf("fill the log: %w", postgres.Redact(err))
-		}
-		if tag.RowsAffected() == 0 {
-			return errors.New("the log has no accesses to repeat")
-		}
-		have += int(tag.RowsAffected())
-	}
-	_, err := w.floor.pool.Exec(ctx, `VACUUM (ANALYZE) kith.access_event`)
-	return postgres.Redact(err)
 }
 
 // activations makes new versions active under three replicas, told and untold.

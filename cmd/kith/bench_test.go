@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kith/internal/family"
 )
 
 func TestBenchRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--fast"}, {"now"}, {"--seconds", "-1"}} {
+	for _, args := range [][]string{{"--fast"}, {"now"}, {"--seconds", "-1"}, {"--accesses", "-1"}} {
 		if got := benchCommand(context.Background(), args, io.Discard, io.Discard); got != 2 {
 			t.Errorf("kith bench %v: exit %d, want 2", args, got)
 		}
@@ -46,6 +48,16 @@ func TestMeasureStopsAtTheFirstError(t *testing.T) {
 	})
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
+	}
+}
+
+// Each line of the table that is measured in turns stands for all its turns.
+func TestAverageOfTurns(t *testing.T) {
+	t.Parallel()
+	got := average([]measure{{what: "read", done: 10, rate: 100, own: 2, database: 6, p50: 4, p99: 8}, {what: "read", done: 30, rate: 300, own: 4, database: 2, p50: 8, p99: 10}})
+	want := measure{what: "read", done: 40, rate: 200, own: 3, database: 4, p50: 6, p99: 9}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(measure{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

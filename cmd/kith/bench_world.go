@@ -45,6 +45,7 @@ const benchDeadline = 2 * time.Second
 // the measurements read.
 type benchWorld struct {
 	families int
+	accesses int // that a change of the policy is weighed by
 	world    *demo.World
 	hub      *hub
 	address  string
@@ -70,8 +71,8 @@ type reading struct {
 }
 
 // openBenchWorld fills a borough of its own below dir and starts a hub in it.
-func openBenchWorld(ctx context.Context, dir string, families int, log *slog.Logger, progress io.Writer) (*benchWorld, error) {
-	w := &benchWorld{families: families, tokens: map[string]string{}}
+func openBenchWorld(ctx context.Context, dir string, families, accesses int, log *slog.Logger, progress io.Writer) (*benchWorld, error) {
+	w := &benchWorld{families: families, accesses: accesses, tokens: map[string]string{}}
 	if err := w.open(ctx, dir, log, progress); err != nil {
 		w.close(context.WithoutCancel(ctx))
 		return nil, err
@@ -129,6 +130,7 @@ func (w *benchWorld) serve(ctx, running context.Context, public net.Listener, lo
 	}
 	c.Policy = policy.Options{Keep: keptDecisions, Deadline: benchDeadline}
 	c.Connections = benchConnections
+	c.Weigh.Accesses = w.accesses
 	began := time.Now()
 	if w.hub, err = openHub(ctx, c); err != nil {
 		return err

@@ -42,11 +42,11 @@ func startCertified(t *testing.T) *certified {
 	t.Helper()
 	dir := filepath.Join("..", "..", "internal", "identity", "testdata", "oidc-provider")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
-		t.Skip("SKIPPED: oidc-provider is not installed; make test installs it")
+		t.Skip("SKIPPED, NOT PASSED: oidc-provider is not installed; make test installs it")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("SKIPPED: there is no node to run oidc-provider with")
+		t.Skip("SKIPPED, NOT PASSED: there is no node to run oidc-provider with")
 	}
 	cmd := exec.Command(node, "server.mjs")
 	cmd.Dir = dir

@@ -67,7 +67,7 @@ func (h *hub) pages(on pagesOn, server *api.Server) (http.Handler, error) {
 // auditing is what the pages about the log stand on: files of it come from the
 // JSON face, so that they are the same from both.
 func (h *hub) auditing(on pagesOn, server *api.Server) *web.Auditing {
-	a := &web.Auditing{Explain: on.explain, Reviews: on.reviews, Export: server.ExportLog, ExportTime: h.config.Limits.SubmissionTimeout}
+	a := &web.Auditing{Explain: on.explain, Reviews: on.reviews, Export: server.ExportLog, Account: server.ExportAccount, ExportTime: h.config.Limits.SubmissionTimeout}
 	if on.tree != nil {
 		a.Tree, a.Reader, a.Keys = on.tree.Tree, on.tree.Reader, on.tree.Keys
 	}

@@ -24,14 +24,28 @@ With a hub (--url and --token, or --as NAME and --data DIR for a running demo):
        kith policy pull DIR            write the active version's files into DIR, which is new
        kith policy simulate DIR        who would gain and lose if DIR became active
        kith policy push DIR --why TEXT submit DIR for approval
+                                       (--starts TIME: not active before, as 2026-12-01T06:00:00Z)
+       kith policy drafts              the drafts under work
+       kith policy cell DRAFT --section CODE --to KIND --purpose CODE
+                                       what a cell of the matrix says; with --level LEVEL --clause "AGREEMENT NO"
+                                       --why TEXT (--roles, --masks, --conditions LIST) what it shall say
+       kith policy try DRAFT           what the stories' questions are answered otherwise; or with --story NAME
+                                       --agency CODE --role CODE --purpose CODE (--with PEOPLE) one question
+       kith policy preview DRAFT       the whole report of a draft that is not submitted
        kith policy versions            the stored versions and the submissions
        kith policy show ID             a submission, its report and who must still approve
        kith policy approve ID          approve a submission for one's own agency (--why TEXT)
+       kith policy refuse ID --why TEXT    say that one's own agency does not approve it
+       kith policy advise ID --why TEXT    a data protection officer's advice, which is no approval
+       kith policy withdraw ID --why TEXT  take one's own submission back
        kith policy activate ID         make it the active version
        kith policy return DIGEST --why TEXT   propose an earlier version again
        kith policy agreements          the agreements as they stand
        kith policy stop AGREEMENT --why TEXT    stop one's own agency's part, at once
+                                       (kith policy affected AGREEMENT: whom that would hit)
        kith policy resume AGREEMENT --why TEXT  ask to go on, or confirm it (--agency CODE)
+       kith policy extend AGREEMENT --until DAY --why TEXT  by up to 30 days: ask, or confirm it
+       kith policy sign AGREEMENT --post TEXT --evidence TEXT  sign for one's own agency
 
 Exit status: 0 good, 1 the check failed, 2 usage.
 `
@@ -40,6 +54,9 @@ Exit status: 0 good, 1 the check failed, 2 usage.
 type policyOptions struct {
 	verb, target, against, why, agency string
 	url, token, as, data               string
+	starts, until, post, evidence      string
+	cell                               cellOptions
+	try                                tryOptions
 }
 
 // policyVerbs says of each verb whether it takes a target, needs a hub, and
@@ -51,6 +68,9 @@ func policyVerbs() map[string]struct{ target, hub, why bool } {
 		"pull": {target: true, hub: true}, "simulate": {target: true, hub: true}, "push": {target: true, hub: true, why: true},
 		"versions": {hub: true}, "show": {target: true, hub: true}, "approve": {target: true, hub: true}, "activate": {target: true, hub: true},
 		"return": {target: true, hub: true, why: true}, "agreements": {hub: true},
+		"drafts": {hub: true}, "cell": {target: true, hub: true}, "try": {target: true, hub: true}, "preview": {target: true, hub: true},
+		"refuse": {target: true, hub: true, why: true}, "advise": {target: true, hub: true, why: true}, "withdraw": {target: true, hub: true, why: true},
+		"affected": {target: true, hub: true}, "extend": {target: true, hub: true, why: true}, "sign": {target: true, hub: true},
 		"stop": {target: true, hub: true, why: true}, "resume": {target: true, hub: true, why: true},
 	}
 }
@@ -67,7 +87,11 @@ func policyArgs(args []string) (policyOptions, error) {
 	}
 	flags := flag.NewFlagSet("policy", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	for name, to := range map[string]*string{"against": &o.against, "why": &o.why, "agency": &o.agency, "url": &o.url, "token": &o.token, "as": &o.as, "data": &o.data} {
+	for name, to := range map[string]*string{"against": &o.against, "why": &o.why, "agency": &o.agency, "url": &o.url, "token": &o.token, "as": &o.as, "data": &o.data,
+		"starts": &o.starts, "until": &o.until, "post": &o.post, "evidence": &o.evidence,
+		"section": &o.cell.section, "to": &o.cell.to, "purpose": &o.cell.purpose, "level": &o.cell.level, "clause": &o.cell.clause,
+		"roles": &o.cell.roles, "masks": &o.cell.masks, "conditions": &o.cell.conditions,
+		"story": &o.try.story, "role": &o.try.role, "with": &o.try.with} {
 		flags.StringVar(to, name, "", "")
 	}
 	var plain []string

@@ -36,7 +36,21 @@ func policyAtHub(ctx context.Context, o policyOptions, out io.Writer) error {
 	case "simulate":
 		return c.simulate(ctx, o.target)
 	case "push":
-		return c.push(ctx, o.target, o.why)
+		return c.push(ctx, o.target, o.why, o.starts)
+	case "drafts":
+		return c.drafts(ctx)
+	case "cell":
+		return c.cell(ctx, o)
+	case "try":
+		return c.try(ctx, o)
+	case "preview":
+		return c.preview(ctx, o.target)
+	case "refuse":
+		return c.say(ctx, o.target, "refusals", "why", o.why)
+	case "advise":
+		return c.say(ctx, o.target, "advice", "advice", o.why)
+	case "withdraw":
+		return c.say(ctx, o.target, "withdrawal", "why", o.why)
 	case "versions":
 		return c.versions(ctx)
 	case "show":
@@ -49,8 +63,17 @@ func policyAtHub(ctx context.Context, o policyOptions, out io.Writer) error {
 		return c.submission(ctx, "/v1/policies/"+url.PathEscape(o.target)+"/return", map[string]string{"why": o.why})
 	case "agreements":
 		return c.agreements(ctx)
+	case "affected":
+		return c.affected(ctx, o.target)
 	case "stop":
+		if err := c.affected(ctx, o.target); err != nil { // before it is done
+			return err
+		}
 		return c.onAgreement(ctx, o, "suspensions")
+	case "extend":
+		return c.onAgreement(ctx, o, "extensions")
+	case "sign":
+		return c.onAgreement(ctx, o, "signatures")
 	case "resume":
 		return c.onAgreement(ctx, o, "resumptions")
 	}
@@ -66,6 +89,16 @@ type officer struct {
 
 // call sends one request and reads the answer, or the refusal in words.
 func (c officer) call(ctx context.Context, method, path string, body, into any) error {
+	return c.send(ctx, method, c.base.JoinPath(path), body, into)
+}
+
+func (c officer) get(ctx context.Context, path string, q url.Values, into any) error {
+	at := c.base.JoinPath(path)
+	at.RawQuery = q.Encode()
+	return c.send(ctx, http.MethodGet, at, nil, into)
+}
+
+func (c officer) send(ctx context.Context, method string, at *url.URL, body, into any) error {
 	var content io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -74,7 +107,7 @@ func (c officer) call(ctx context.Context, method, path string, body, into any) 
 		}
 		content = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.JoinPath(path).String(), content)
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), content)
 	if err != nil {
 		return err
 	}
@@ -171,12 +204,21 @@ func (c officer) simulate(ctx context.Context, folder string) error {
 	return nil
 }
 
-func (c officer) push(ctx context.Context, folder, why string) error {
+func (c officer) push(ctx context.Context, folder, why, starts string) error {
+	body := map[string]any{"why": why}
+	if starts != "" {
+		at, err := time.Parse(time.RFC3339, starts)
+		if err != nil {
+			return fmt.Errorf("--starts is a time such as 2026-12-01T06:00:00Z, not %q", starts)
+		}
+		body["starts_at"] = at
+	}
 	d, err := c.draft(ctx, folder)
 	if err != nil {
 		return err
 	}
-	return c.submission(ctx, "/v1/policies/drafts/"+d.ID.String()+"/submission", map[string]any{"revision": d.Revision, "why": why})
+	body["revision"] = d.Revision
+	return c.submission(ctx, "/v1/policies/drafts/"+d.ID.String()+"/submission", body)
 }
 
 // submission posts something that answers with a submission, and prints it.
@@ -265,11 +307,17 @@ func (c officer) print(s policy.Submission) {
 	for _, a := range s.Approvals {
 		fmt.Fprintf(c.out, "approved by %s for %s\n", a.Name, a.Agency)
 	}
+	for _, r := range s.Refusals {
+		fmt.Fprintf(c.out, "refused by %s for %s: %s\n", r.Name, r.Agency, r.Why)
+	}
 	for _, a := range s.Advice {
 		fmt.Fprintf(c.out, "%s of %s advises: %s\n", a.Name, a.Agency, a.Advice)
 	}
 	if s.State != "open" {
 		return
+	}
+	if s.StartsAt != nil {
+		fmt.Fprintf(c.out, "starts %s\n", s.StartsAt.UTC().Format(time.RFC3339))
 	}
 	for _, agency := range s.Missing {
 		fmt.Fprintf(c.out, "still to approve: %s\n", cmp.Or(agency, "a second person"))
@@ -315,49 +363,4 @@ func (c officer) approve(ctx context.Context, id, why string) error {
 		return err
 	}
 	return c.submission(ctx, path+"/approvals", map[string]any{"digest": s.Digest, "compared_with": s.ComparedWith, "why": why})
-}
-
-func (c officer) agreements(ctx context.Context) error {
-	var list struct {
-		Agreements []struct {
-			ID, Title, End, Warning string
-			Parties                 []struct{ Agency, State string }
-		}
-	}
-	if err := c.call(ctx, http.MethodGet, "/v1/agreements", nil, &list); err != nil {
-		return err
-	}
-	for _, a := range list.Agreements {
-		fmt.Fprintf(c.out, "%s  ends %s  %s  %s\n ", a.ID, a.End, a.Warning, a.Title)
-		for _, p := range a.Parties {
-			fmt.Fprintf(c.out, " %s %s", p.Agency, p.State)
-		}
-		fmt.Fprintln(c.out)
-	}
-	return nil
-}
-
-func (c officer) onAgreement(ctx context.Context, o policyOptions, act string) error {
-	var answer struct {
-		Done     bool
-		Affected *struct {
-			Children, Families int
-			Protection         int  `json:"child_protection"`
-			Few                bool `json:"fewer_than_five"`
-			Agencies           []string
-		}
-	}
-	if err := c.call(ctx, http.MethodPost, "/v1/agreements/"+url.PathEscape(o.target)+"/"+act, map[string]string{"agency": o.agency, "reason": o.why}, &answer); err != nil {
-		return err
-	}
-	if a := answer.Affected; a != nil {
-		fmt.Fprintf(c.out, "it reaches %d children with open work, %d of them in child protection, in %d families; %s lose what was shared\n",
-			a.Children, a.Protection, a.Families, strings.Join(a.Agencies, ", "))
-	}
-	if !answer.Done {
-		fmt.Fprintln(c.out, "asked: an officer of another party must confirm it")
-		return nil
-	}
-	fmt.Fprintln(c.out, "done")
-	return nil
 }

@@ -44,6 +44,20 @@ func TestTheOfficersWalkByCommands(t *testing.T) {
 		t.Errorf("the story that says otherwise is not named: %s", out)
 	}
 	edit("stories/police-and-treatment.yaml", "want: {name: full, event: full}\n    detail: {seen-by-nurse: {reasons: [owner-hidden]}}", "want: {name: full, event: full, seen-by-nurse: summary}")
+	// What was refused is a draft that can be looked at, cell by cell and by its stories.
+	draft := strings.Fields(kith(0, "ig-approver-mh", "drafts"))[0]
+	if out := kith(0, "ig-author-csc", "cell", draft, "--section", "mh-involvement", "--to", "POL", "--purpose", "FS"); !strings.Contains(out, "mh-involvement to POL for CN: summary (today: hidden)") {
+		t.Errorf("the cell says: %s", out)
+	}
+	if out := kith(1, "ig-author-csc", "cell", draft, "--section", "mh-involvement", "--to", "POL", "--purpose", "CN", "--level", "everything"); !strings.Contains(out, `row 1: level: unknown "everything"`) {
+		t.Errorf("an unknown level: %s", out)
+	}
+	if out := kith(0, "ig-approver-mh", "try", draft, "--story", "police-and-treatment", "--agency", "POL", "--role", "detective", "--purpose", "CN"); !strings.Contains(out, "* seen-by-nurse") {
+		t.Errorf("try says: %s", out)
+	}
+	if out := kith(0, "ig-approver-mh", "preview", draft); !strings.Contains(out, "POL (detective) gain the shared summary of mental health involvement") {
+		t.Errorf("preview says: %s", out)
+	}
 	pushed := kith(0, "ig-author-csc", "push", folder, "--why", "asked for")
 	if !strings.Contains(pushed, "Police gain the shared summary of mental health involvement") || !strings.Contains(pushed, "still to approve: MH") {
 		t.Errorf("push says: %s", pushed)
@@ -54,6 +68,10 @@ func TestTheOfficersWalkByCommands(t *testing.T) {
 	}
 	if out := kith(1, "ig-author-csc", "activate", found[1]); !strings.Contains(out, "still to approve: MH") {
 		t.Errorf("activate says: %s", out)
+	}
+	kith(0, "ig-approver-mh", "refuse", found[1], "--why", "not before the board has met")
+	if out := kith(0, "ig-author-csc", "show", found[1]); !strings.Contains(out, "for MH: not before the board has met") {
+		t.Errorf("the refusal is not shown: %s", out)
 	}
 	kith(0, "ig-approver-mh", "approve", found[1], "--why", "agreed")
 	kith(0, "ig-author-csc", "activate", found[1])

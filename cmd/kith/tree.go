@@ -162,7 +162,7 @@ func (h *hub) openTree(ctx context.Context, app, auditor, sequencer *pgxpool.Poo
 	h.recorder.Guard(t.Gate().Check)
 	metrics.Register(treeMetrics(t)...)
 	h.background.Go(func() {
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(tree.Tick)
 		defer tick.Stop()
 		t.Run(ctx, tick.C)
 	})

@@ -71,5 +71,5 @@ func (h *hub) openWatch(ctx context.Context, door *disclosure.Door, log *audit.L
 			t.KeepAlerts(ctx, tick.C)
 		})
 	}
-	return &disclosure.Reviews{Door: door, Log: log}, nil
+	return &disclosure.Reviews{Door: door, Log: log, Rules: h.config.Watch}, nil
 }

@@ -107,6 +107,15 @@ func (s *Server) listDisclosures(w http.ResponseWriter, r *http.Request, p ident
 	return writeJSON(w, answer.Receipt, answer)
 }
 
+// ExportAccount streams one person's account as a table, as the route does with
+// format=csv, to a caller whom another face has signed in. The query is that route's.
+func (s *Server) ExportAccount(w http.ResponseWriter, r *http.Request, p identity.Principal, request, person string) error {
+	route := chi.NewRouteContext()
+	route.URLParams.Add("person", person)
+	ctx := context.WithValue(context.WithValue(r.Context(), requestIDKey{}, request), chi.RouteCtxKey, route)
+	return s.listDisclosures(w, r.WithContext(ctx), p)
+}
+
 // account lists what was released about one person to one reader.
 type account struct {
 	server    *Server

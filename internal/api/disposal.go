@@ -1,9 +1,8 @@
 package api
 
 import (
-	"context"
+	"errors"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -12,208 +11,113 @@ import (
 	"kith/internal/identity"
 )
 
-// askErasure answers POST /v1/people/{person}/erasure: the first officer's word.
-func (s *Server) askErasure(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, rolePrivacyOfficer, roleSAR); err != nil {
-		return err
-	}
-	var body struct {
-		Rule   string `json:"rule"`
-		Reason string `json:"reason"`
-	}
-	person, err := s.disposalOf(w, r, "person", &body)
-	if err != nil {
-		return err
-	}
-	if n := len(body.Rule); n < 3 || n > 200 {
-		return badField("rule", "must name the law, such as UK GDPR article 17, in 3 to 200 characters")
-	}
-	if err := checkReason(body.Reason); err != nil {
-		return err
-	}
-	e := eventBy(r.Context(), p, audit.KindErasure, audit.OutcomeDone)
-	e.Reason = body.Reason
-	id, receipt, err := s.Keeper.AskErasure(r.Context(), e, person, body.Rule)
-	if err != nil {
-		return notDisposed(err)
-	}
-	return writeJSONStatus(w, http.StatusAccepted, receipt.String(), map[string]any{"id": id, "receipt": receipt.String(),
-		"next": "Another officer, of another agency, must confirm it. Nothing is erased before."})
+// roleSAR answers what people ask about their own data.
+const roleSAR = "sar-officer"
+
+// errNoKeeper: this hub has no address for kith_retention.
+var errNoKeeper = errors.New("this hub erases, holds and drops nothing: database.retention is not configured")
+
+func (s *Server) disposalRoutes() {
+	read, long := s.Limits.ReadTimeout, s.Limits.SubmissionTimeout
+	s.mux.Get("/v1/holds", s.caller(read, s.listHolds))
+	s.mux.Post("/v1/holds", s.caller(read, s.placeHold))
+	s.mux.Post("/v1/holds/{hold}/review", s.caller(read, s.reviewHold))
+	s.mux.Post("/v1/holds/{hold}/lift", s.caller(read, s.liftHold))
+	s.mux.Get("/v1/erasures", s.caller(read, s.listErasures))
+	s.mux.Post("/v1/people/{person}/erasure", s.caller(read, s.askErasure))
+	s.mux.Post("/v1/erasures/{erasure}/confirmation", s.caller(long, s.confirmErasure))
+	s.mux.Post("/v1/erasures/{erasure}/withdrawal", s.caller(read, s.withdrawErasure))
+	s.mux.Get("/v1/log/retention", s.caller(long, s.listRetention))
+	s.mux.Post("/v1/log/drops", s.caller(long, s.dropMonth))
+	s.mux.Get("/v1/log/certificates", s.caller(read, s.listCertificates))
+	s.mux.Get("/v1/log/keys", s.caller(read, s.getLogKeys))
 }
 
-type erasureView struct {
-	ID      uuid.UUID     `json:"id"`
-	Person  string        `json:"person"` // by reference
-	Rule    string        `json:"rule"`
-	Reason  string        `json:"reason"`
-	AskedBy proof.Officer `json:"asked_by"`
-	AskedAt time.Time     `json:"asked_at"`
-}
+// officers look after what is kept. An auditor acts for the whole hub, the others
+// for their agency.
+func officers() []string { return []string{roleAuditor, rolePrivacyOfficer, roleSAR} }
 
-// listErasures answers GET /v1/erasures.
-func (s *Server) listErasures(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor, rolePrivacyOfficer, roleSAR); err != nil {
-		return err
-	}
-	receipt, err := s.logView(r.Context(), p, uuid.Nil, map[string]string{"what": "erasures"})
-	if err != nil {
-		return err
-	}
-	list, err := s.Keeper.Erasures(r.Context())
-	if err != nil {
-		return unavailable(err)
-	}
-	views := make([]erasureView, 0, len(list))
-	for _, x := range list {
-		views = append(views, erasureView{ID: x.ID, Person: x.Reference, Rule: x.Rule, Reason: x.Reason, AskedBy: x.By, AskedAt: x.Asked.UTC()})
-	}
-	return writeJSON(w, receipt.String(), map[string]any{"erasures": views, "receipt": receipt.String()})
-}
-
-// confirmErasure answers POST /v1/erasures/{erasure}/confirmation: the second
-// officer's word, and the erasure.
-func (s *Server) confirmErasure(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor, rolePrivacyOfficer, roleSAR); err != nil {
-		return err
-	}
-	id, err := s.disposalOf(w, r, "erasure", &struct{}{})
-	if err != nil {
-		return err
-	}
-	done, err := s.Keeper.Erase(r.Context(), eventBy(r.Context(), p, audit.KindErasure, audit.OutcomeDone), id)
-	if err != nil {
-		return notDisposed(err)
-	}
-	return disposed(w, http.StatusOK, &done)
-}
-
-// withdrawErasure answers POST /v1/erasures/{erasure}/withdrawal.
-func (s *Server) withdrawErasure(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor, rolePrivacyOfficer, roleSAR); err != nil {
-		return err
-	}
-	var body reasonBody
-	id, err := s.disposalOf(w, r, "erasure", &body)
-	if err != nil {
-		return err
-	}
-	if err := checkReason(body.Reason); err != nil {
-		return err
-	}
-	e := eventBy(r.Context(), p, audit.KindErasure, audit.OutcomeDone)
-	e.Reason = body.Reason
-	receipt, err := s.Keeper.WithdrawErasure(r.Context(), e, id)
-	if err != nil {
-		return notDisposed(err)
-	}
-	return writeJSON(w, receipt.String(), map[string]any{"id": id, "receipt": receipt.String()})
-}
-
-type monthView struct {
-	Class string `json:"class"`
-	Month string `json:"month"`
-	// Due is when the month may be dropped; empty: its class is kept for ever.
-	Due      string `json:"due,omitempty"`
-	IsDue    bool   `json:"is_due"`
-	Events   int64  `json:"events,omitempty"` // these four of what is due
-	Held     int64  `json:"held,omitempty"`
-	Record   int64  `json:"record,omitempty"`
-	Exported bool   `json:"exported,omitempty"`
-}
-
-// listRetention answers GET /v1/log/retention. It names nobody.
-func (s *Server) listRetention(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor, rolePrivacyOfficer, "admin"); err != nil {
-		return err
-	}
-	list, err := s.Keeper.Months(r.Context())
-	if err != nil {
-		return unavailable(err)
-	}
-	views := make([]monthView, 0, len(list))
-	for _, m := range list {
-		v := monthView{Class: m.Class, Month: m.Month.Format("2006-01"), Events: m.Events, Held: m.Held, Record: m.Record, Exported: m.Exported}
-		if !m.Due.IsZero() {
-			v.Due, v.IsDue = m.Due.Format(time.DateOnly), !m.Due.After(s.Keeper.Now())
+// mayDispose lets those with one of the roles in, in person.
+func (s *Server) mayDispose(p identity.Principal, roles ...string) error {
+	for _, role := range roles {
+		if p.Has(role) && p.Worker != uuid.Nil {
+			if s.Keeper == nil {
+				return unavailable(errNoKeeper)
+			}
+			return nil
 		}
-		views = append(views, v)
 	}
-	return writeJSON(w, "", map[string]any{"months": views, "keep_months": s.Keeper.Periods})
+	return forbidden("role", "None of your roles does this.", nil)
 }
 
-// dropMonth answers POST /v1/log/drops.
-func (s *Server) dropMonth(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor); err != nil {
-		return err
-	}
-	if s.Tree == nil {
-		return unavailable(errNoTree)
-	}
-	var body struct {
-		Class   string `json:"class"`
-		Month   string `json:"month"`
-		Reason  string `json:"reason"`
-		Exports []struct {
-			Digest    string `json:"digest"`
-			Replica   string `json:"replica"`
-			Signature []byte `json:"signature"`
-		} `json:"exports"`
-	}
-	if _, err := s.readBody(w, r, &body); err != nil {
-		return err
-	}
-	month, err := time.Parse("2006-01", body.Month)
-	if err != nil {
-		return badField("month", "must be a month such as 2019-03")
-	}
-	if err := checkReason(body.Reason); err != nil {
-		return err
-	}
-	keys := proof.NewKeys(s.Tree.Keys.Replicas...)
-	var exports []proof.Digest
-	for _, x := range body.Exports {
-		var d proof.Digest
-		if err := d.UnmarshalText([]byte(x.Digest)); err != nil || !proof.SignedExport(keys[x.Replica], d, x.Signature) {
-			return badField("exports", "must be the last lines of exports that this hub made")
-		}
-		exports = append(exports, d)
-	}
-	if len(exports) == 0 {
-		return badField("exports", "must name the export that holds the month")
-	}
-	e := eventBy(r.Context(), p, audit.KindDrop, audit.OutcomeDone)
-	e.Reason = body.Reason
-	verify := func(ctx context.Context, number int, first, end int64) error {
-		// Whoever dropped what is gone already was certified under a key of the list.
-		return s.Tree.Reader.Verify(ctx, s.Log, s.Tree.Keys, s.Recorder.SignExport, number, first, end)
-	}
-	done, err := s.Keeper.Drop(r.Context(), e, body.Class, month, exports, verify)
-	if err != nil {
-		return notDisposed(err)
-	}
-	return disposed(w, http.StatusCreated, &done)
-}
-
-// listCertificates answers GET /v1/log/certificates.
-func (s *Server) listCertificates(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	if err := s.mayDispose(p, roleAuditor, rolePrivacyOfficer, roleSAR); err != nil {
-		return err
-	}
-	receipt, err := s.logView(r.Context(), p, uuid.Nil, map[string]string{"what": "certificates"})
-	if err != nil {
-		return err
-	}
-	scope := audit.AgencyScope(p.Agency)
+// whose is the agency whose holds an officer looks after; "" is every one's.
+func whose(p identity.Principal) string {
 	if p.Has(roleAuditor) {
-		scope = audit.AuditorScope()
+		return ""
 	}
-	list, err := s.Log.Certificates(r.Context(), scope)
-	if err != nil {
-		return unavailable(err)
+	return p.Agency
+}
+
+// disposing reads what an officer asks for: who may, the id in the path (name; ""
+// where there is none), the body, and the reason in it, which begins the event.
+func (s *Server) disposing(w http.ResponseWriter, r *http.Request, p identity.Principal, kind audit.Kind, name string, body any, roles ...string) (e audit.Event, id uuid.UUID, err error) {
+	if err := s.mayDispose(p, roles...); err != nil {
+		return e, id, err
 	}
-	certificates := make([]proof.Certificate, 0, len(list))
-	for i := range list {
-		certificates = append(certificates, list[i].Certificate)
+	if name != "" {
+		if id, err = pathID(r, name); err != nil {
+			return e, id, err
+		}
 	}
-	return writeJSON(w, receipt.String(), map[string]any{"certificates": certificates, "receipt": receipt.String()})
+	if _, err := s.readBody(w, r, body); err != nil {
+		return e, id, err
+	}
+	e = eventBy(r.Context(), p, kind, audit.OutcomeDone)
+	if said, ok := body.(interface{ why() string }); ok {
+		e.Reason = said.why()
+		if n := len([]rune(e.Reason)); n < 10 || n > maxReason {
+			return e, id, badField("reason", "must say why, in 10 to 2 000 characters")
+		}
+	}
+	return e, id, nil
+}
+
+// why makes what holds a reasonBody say its reason.
+func (b *reasonBody) why() string { return b.Reason }
+
+type doneView struct {
+	ID          uuid.UUID         `json:"id"`
+	Certificate proof.Certificate `json:"certificate"`
+	Receipt     string            `json:"receipt"`
+}
+
+// disposed answers with the certificate of what was done.
+func disposed(w http.ResponseWriter, status int, done *audit.Done) error {
+	return writeJSONStatus(w, status, done.Receipt.String(), doneView{ID: done.ID, Certificate: done.Certificate, Receipt: done.Receipt.String()})
+}
+
+// notDisposed turns a Keeper's error into a problem.
+func notDisposed(err error) error {
+	conflict := func(slug, title, detail string) error {
+		return problem(http.StatusConflict, slug, title, detail).because(err)
+	}
+	switch {
+	case errors.Is(err, audit.ErrNoHold), errors.Is(err, audit.ErrNoErasure):
+		return problem(http.StatusNotFound, "unknown", "There is nothing like that", "It is unknown, has ended, or is not your agency's. Nothing was done.").because(err)
+	case errors.Is(err, audit.ErrSecond):
+		return forbidden("second-officer", "Another officer, of another agency, must confirm this erasure.", err)
+	case errors.Is(err, audit.ErrAsked):
+		return conflict("already", "This was asked for already", "An erasure of this person waits for its second officer.")
+	case errors.Is(err, audit.ErrNotDue):
+		return conflict("not-due", "The month is not due", "It is not past the retention of its class, or that class is kept for ever. Nothing was dropped.")
+	case errors.Is(err, audit.ErrNoExport):
+		return conflict("no-export", "No export holds this month", "Take an export of the whole month as an auditor (kith audit export), keep it, and name it. Nothing was dropped.")
+	case errors.Is(err, audit.ErrNotWhole):
+		return conflict("not-whole", "The month is not as it was logged", "The log says so itself: it is evidence now. Take an export and let kith-verify name what is wrong. Nothing was dropped.")
+	case errors.Is(err, audit.ErrNothing):
+		return conflict("nothing", "There is nothing to drop", "There is no such month, or all that is left of it is held or protects a record that stands.")
+	case errors.Is(err, audit.ErrChanged):
+		return conflict("changed", "Something changed meanwhile", "A hold was placed or lifted, or a record ended. Nothing was dropped; try again.")
+	}
+	return unavailable(err)
 }

@@ -216,13 +216,14 @@ type concernView struct {
 	RaisedAt   time.Time  `json:"raised_at"`
 	AnsweredAt *time.Time `json:"answered_at,omitempty"`
 	Answer     string     `json:"answer,omitempty"`
+	Upheld     *bool      `json:"upheld,omitempty"`
 }
 
 func concernViews(list []family.Concern, from func(agency string) string) []concernView {
 	out := make([]concernView, 0, len(list))
 	for _, c := range list {
 		out = append(out, concernView{ID: c.ID, Entry: c.Entry, Version: c.Version, Kind: c.Kind, What: c.What, From: from(c.Agency),
-			RaisedAt: c.RaisedAt.UTC(), AnsweredAt: c.AnsweredAt, Answer: c.Answer})
+			RaisedAt: c.RaisedAt.UTC(), AnsweredAt: c.AnsweredAt, Answer: c.Answer, Upheld: c.Upheld})
 	}
 	return out
 }
@@ -244,8 +245,9 @@ func (s *Server) listConcerns(w http.ResponseWriter, r *http.Request, p identity
 func (s *Server) answerConcern(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	var body struct {
 		Answer string `json:"answer"`
+		Upheld bool   `json:"upheld"`
 	}
 	return s.manage(w, r, p, "concern", &body, func(ctx context.Context, c disclosure.Change, id uuid.UUID) (disclosure.Written, error) {
-		return s.Door.AnswerConcern(ctx, p, c, id, body.Answer)
+		return s.Door.AnswerConcern(ctx, p, c, id, body.Upheld, body.Answer)
 	})
 }

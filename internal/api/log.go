@@ -45,14 +45,36 @@ func (s *Server) mayCheck(p identity.Principal) error {
 	return nil
 }
 
-// getCheckpoint answers GET /v1/log/checkpoint. Neither it nor the tiles are
-// events: they hold hashes alone, and a reader of tiles would fill the log
-// with its own reading.
+// logNumber is the log that a path names: an older one, which ended when the
+// hub was restored from a backup, has a prefix of its own as C2SP tlog-tiles
+// asks for; 0 is the present one.
+func logNumber(r *http.Request) (int, error) {
+	text := chi.URLParam(r, "log")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || strconv.Itoa(n) != text {
+		return 0, badField("log", "must be the number of a log")
+	}
+	return n, nil
+}
+
+// getCheckpoint answers GET /v1/log/checkpoint and /v1/log/{log}/checkpoint.
+// Neither it nor the tiles are events: they hold hashes alone, and a reader of
+// tiles would fill the log with its own reading.
 func (s *Server) getCheckpoint(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	if err := s.mayCheck(p); err != nil {
 		return err
 	}
-	note, err := s.Tree.Reader.Checkpoint(r.Context())
+	number, err := logNumber(r)
+	if err != nil {
+		return err
+	}
+	note, err := s.Tree.Reader.CheckpointOf(r.Context(), number)
+	if errors.Is(err, tree.ErrNoCheckpoint) && number > 0 {
+		return problem(http.StatusNotFound, "no-checkpoint", "There is no such log", "/v1/log/status names the logs of this hub.")
+	}
 	if errors.Is(err, tree.ErrNoCheckpoint) {
 		return problem(http.StatusNotFound, "no-checkpoint", "There is no checkpoint yet", "The log is empty, or its first entries wait for their leaf. Try again in a second.")
 	}
@@ -62,9 +84,14 @@ func (s *Server) getCheckpoint(w http.ResponseWriter, r *http.Request, p identit
 	return writeBytes(w, "text/plain; charset=utf-8", note)
 }
 
-// getTile answers GET /v1/log/tile/…, paths as C2SP tlog-tiles has them.
+// getTile answers GET /v1/log/tile/… and /v1/log/{log}/tile/…, paths as C2SP
+// tlog-tiles has them.
 func (s *Server) getTile(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	if err := s.mayCheck(p); err != nil {
+		return err
+	}
+	number, err := logNumber(r)
+	if err != nil {
 		return err
 	}
 	parts := []string{"tile", chi.URLParam(r, "level")}
@@ -77,7 +104,7 @@ func (s *Server) getTile(w http.ResponseWriter, r *http.Request, p identity.Prin
 	if err != nil {
 		return badField("tile", "must be a path such as 0/x001/234 or 0/x001/234.p/56")
 	}
-	data, err := s.Tree.Reader.Tile(r.Context(), level, n, width)
+	data, err := s.Tree.Reader.TileOf(r.Context(), number, level, n, width)
 	if errors.Is(err, tree.ErrNoTile) || errors.Is(err, tree.ErrNoCheckpoint) {
 		return problem(http.StatusNotFound, "no-tile", "There is no such tile", "The newest checkpoint says how long the log is.")
 	}
@@ -137,6 +164,14 @@ type logStatus struct {
 	Quorum    bool           `json:"quorum"`
 	LastKnown checkpointView `json:"last_known"`
 	Keys      string         `json:"keys"` // that verify the log: a key file of kith-verify
+	Logs      []logView      `json:"logs"` // of this hub, the oldest first
+}
+
+// logView is one log of a hub that was restored and resumed, or its only one.
+type logView struct {
+	Number int    `json:"number"` // of /v1/log/{log}/checkpoint
+	Origin string `json:"origin"`
+	Size   int64  `json:"size"`
 }
 
 type checkpointView struct {
@@ -146,7 +181,7 @@ type checkpointView struct {
 }
 
 // getLogStatus answers GET /v1/log/status.
-func (s *Server) getLogStatus(w http.ResponseWriter, _ *http.Request, p identity.Principal) error {
+func (s *Server) getLogStatus(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	if err := s.mayCheck(p); err != nil {
 		return err
 	}
@@ -154,11 +189,19 @@ func (s *Server) getLogStatus(w http.ResponseWriter, _ *http.Request, p identity
 	if err != nil {
 		return unavailable(err)
 	}
+	logs, err := s.Tree.Reader.Logs(r.Context())
+	if err != nil {
+		return unavailable(err)
+	}
+	views := make([]logView, 0, len(logs))
+	for _, l := range logs {
+		views = append(views, logView(l))
+	}
 	st := s.Tree.Tree.Status()
 	return writeJSON(w, "", logStatus{
 		Stopped: s.Tree.Tree.Gate().Reasons(), LagMillis: st.Lag.Milliseconds(), Leading: st.Leading, Quorum: st.Quorum,
 		LastKnown: checkpointView{Origin: last.Origin, Size: last.Size, Root: last.Root},
-		Keys:      s.Tree.Keys.String(),
+		Keys:      s.Tree.Keys.String(), Logs: views,
 	})
 }
 

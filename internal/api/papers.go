@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"errors"
-	"html/template"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -62,32 +60,11 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, paper policy
 		w.Header().Set("Content-Disposition", `attachment; filename="`+paper.Code+`.csv"`)
 		return writeBytes(w, "text/csv; charset=utf-8", data)
 	case "html":
-		var page bytes.Buffer
-		if err := paperPage.Execute(&page, paper); err != nil {
+		page, err := paper.HTML()
+		if err != nil {
 			return err
 		}
-		return writeBytes(w, "text/html; charset=utf-8", page.Bytes())
+		return writeBytes(w, "text/html; charset=utf-8", page)
 	}
 	return writeJSON(w, "", paper)
 }
-
-// paperPage is a paper to print: no style, no script, headings and tables.
-var paperPage = template.Must(template.New("paper").Parse(`<!DOCTYPE html>
-<html lang="en-GB">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}}</title></head>
-<body>
-<h1>{{.Title}}</h1>
-<p>Policy version {{.Version}}, digest {{.Digest}}. Made {{.Made.Format "2 January 2006, 15:04"}} UTC.</p>
-{{range .Lead}}<p>{{.}}</p>
-{{end}}{{range .Parts}}<h2>{{.Heading}}</h2>
-{{with .Lead}}<p>{{.}}</p>
-{{end}}{{if .Rows}}<table border="1">
-<thead><tr>{{range .Columns}}<th scope="col">{{.}}</th>{{end}}</tr></thead>
-<tbody>
-{{range .Rows}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>
-{{end}}</tbody>
-</table>
-{{else}}<p>None.</p>
-{{end}}{{end}}</body>
-</html>
-`))

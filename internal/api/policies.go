@@ -37,6 +37,7 @@ func (s *Server) policyRoutes() {
 	s.mux.Post("/v1/policies/submissions/{submission}/advice", s.caller(read, s.adviseSubmission))
 	s.mux.Post("/v1/policies/submissions/{submission}/activation", s.caller(read, s.activateSubmission))
 	s.mux.Post("/v1/policies/submissions/{submission}/withdrawal", s.caller(read, s.withdrawSubmission))
+	s.policyTableRoutes()
 }
 
 // notChanged turns an error of the office into a problem.
@@ -85,6 +86,8 @@ func blockedProblem(b *policy.Blocked) *Problem {
 		"policy-refused":               "The draft changes what no approval can change.",
 		"policy-tests":                 "The draft's own stories or tests do not hold.",
 		"policy-changes-nothing":       "This version is the active one already.",
+		"policy-none-missing":          "Nobody's approval is missing.",
+		"policy-reminded":              "Everybody was asked again today.",
 	}[b.Code]
 	status := http.StatusConflict
 	switch b.Code {

@@ -157,16 +157,7 @@ func TestTheOfficersWalk(t *testing.T) {
 		t.Errorf("after the return the detective is shown %v", got)
 	}
 
-	var actions []string
-	for _, kind := range []string{"policy", "agreement"} {
-		log := h.do(call{as: "auditor", path: "/v1/access-events?limit=100&kind=" + kind}).want(200)
-		events, _ := log.json["events"].([]any)
-		for _, e := range events {
-			details, _ := e.(map[string]any)["details"].(map[string]any)
-			action, _ := details["action"].(string)
-			actions = append([]string{action + ":" + e.(map[string]any)["outcome"].(string)}, actions...)
-		}
-	}
+	actions := h.actions()
 	for _, want := range []string{"draft-opened:done", "draft-edited:done", "submitted:done", "activated:denied", "approved:denied", "approved:done", "advised:done", "activated:done",
 		"suspend:done", "resume-asked:done", "resume:done", "return-proposed:done", "report-computed:done"} {
 		if !slices.Contains(actions, want) {
@@ -177,6 +168,22 @@ func TestTheOfficersWalk(t *testing.T) {
 }
 
 // Two officers, one draft: a clear conflict, and nothing is lost.
+// actions lists what officers did, as action:outcome, the oldest first.
+func (h *replica) actions() []string {
+	h.town.t.Helper()
+	var actions []string
+	for _, kind := range []string{"policy", "agreement"} {
+		log := h.do(call{as: "auditor", path: "/v1/access-events?limit=100&kind=" + kind}).want(200)
+		events, _ := log.json["events"].([]any)
+		for _, e := range events {
+			details, _ := e.(map[string]any)["details"].(map[string]any)
+			action, _ := details["action"].(string)
+			actions = append([]string{action + ":" + e.(map[string]any)["outcome"].(string)}, actions...)
+		}
+	}
+	return actions
+}
+
 func TestTwoOfficersOneDraft(t *testing.T) {
 	t.Parallel()
 	x := newTown(t)
@@ -245,7 +252,7 @@ func TestTheAppCannotActivateByItself(t *testing.T) {
 	}
 	x.exec(`INSERT INTO kith.policy_version (digest, partnership, name, bundle, state) VALUES (decode(repeat('ab', 32), 'hex'), 'northby', 'mine', '', 'submitted')`)
 	x.exec(`INSERT INTO kith.policy_submission (id, partnership, digest, compared_with, agency, authors, submitted_by, why, report)
-		SELECT '00000000-0000-4000-8000-00000000000a', 'northby', decode(repeat('ab', 32), 'hex'), h.digest, 'CSC', ARRAY[$1::uuid], $1, 'w', '' FROM kith.policy_head h`, worker)
+		SELECT '00000000-0000-4000-8000-00000000000a', 'northby', decode(repeat('ab', 32), 'hex'), h.digest, 'CSC', ARRAY[$1::uuid], $1, 'w', '{}' FROM kith.policy_head h`, worker)
 	x.exec(`INSERT INTO kith.policy_need (submission, agency, why) VALUES ('00000000-0000-4000-8000-00000000000a', 'MH', '{}')`)
 	x.exec(`INSERT INTO kith.policy_effect (submission, state, result) VALUES ('00000000-0000-4000-8000-00000000000a', 'complete', '{}')`)
 	approve := func(agency, as string) error {

@@ -20,8 +20,9 @@ import (
 	"kith/internal/policy"
 )
 
-// propose submits that police see the summary of mental-health involvement.
-func (h *replica) propose(t *testing.T, more map[string]any) answer {
+// drafted is a draft in which police see the summary of mental-health
+// involvement, and its address.
+func (h *replica) drafted(t *testing.T) (answer, string) {
 	t.Helper()
 	draft := h.do(call{as: "ig-author-csc", path: "/v1/policies/drafts", body: map[string]any{"title": "Police see mental health involvement"}}).want(201)
 	at := "/v1/policies/drafts/" + draft.text("id")
@@ -29,8 +30,14 @@ func (h *replica) propose(t *testing.T, more map[string]any) answer {
 	const told = "stories/police-and-treatment.yaml"
 	mended := strings.Replace(h.town.original(t, row, told), "want: {name: full, event: full}\n    detail: {seen-by-nurse: {reasons: [owner-hidden]}}",
 		"want: {name: full, event: full, seen-by-nurse: summary}", 1)
-	row = h.do(call{as: "ig-author-csc", path: at + "/files", body: map[string]any{"revision": row.number("revision"),
-		"files": []any{map[string]any{"path": told, "content": mended}}}}).want(200)
+	return h.do(call{as: "ig-author-csc", path: at + "/files", body: map[string]any{"revision": row.number("revision"),
+		"files": []any{map[string]any{"path": told, "content": mended}}}}).want(200), at
+}
+
+// propose submits it.
+func (h *replica) propose(t *testing.T, more map[string]any) answer {
+	t.Helper()
+	row, at := h.drafted(t)
 	body := map[string]any{"revision": row.number("revision"), "why": "police asked for it"}
 	for k, v := range more {
 		body[k] = v

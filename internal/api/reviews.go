@@ -23,6 +23,8 @@ func (s *Server) reviewRoutes() {
 	s.mux.Post("/v1/reviews/{review}/open", s.caller(s.Limits.ReadTimeout, s.openReview))
 	s.mux.Post("/v1/reviews/{review}/close", s.caller(s.Limits.ReadTimeout, s.closeReview))
 	s.mux.Get("/v1/alerts", s.caller(s.Limits.ReadTimeout, s.listAlerts))
+	s.mux.Post("/v1/alerts/{alert}/acknowledge", s.caller(s.Limits.ReadTimeout, s.takeAlert))
+	s.mux.Post("/v1/alerts/{alert}/close", s.caller(s.Limits.ReadTimeout, s.closeAlert))
 	s.mux.Get("/v1/access-events/figures", s.caller(s.Limits.ReadTimeout, s.accessFigures))
 }
 
@@ -254,42 +256,6 @@ func (s *Server) reviewFigures(w http.ResponseWriter, r *http.Request, p identit
 	return writeJSON(w, receipt, answer)
 }
 
-// listAlerts answers GET /v1/alerts.
-func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
-	q := r.URL.Query()
-	page, err := pageOf(r)
-	if err != nil {
-		return err
-	}
-	list, err := s.Reviews.Alerts(r.Context(), p, requestID(r.Context()), audit.AlertFilter{Kind: q.Get("kind"), Standing: q.Get("state") == "standing"}, page)
-	if err != nil {
-		return s.notReviewed(w, r, p, err)
-	}
-	type alert struct {
-		ID        uuid.UUID  `json:"id"`
-		Reference string     `json:"reference"`
-		Kind      string     `json:"kind"`
-		RaisedAt  time.Time  `json:"raised_at"`
-		State     string     `json:"state"`
-		ClosedAt  *time.Time `json:"closed_at,omitempty"`
-		Outcome   string     `json:"outcome,omitempty"`
-		Review    *uuid.UUID `json:"review,omitempty"`
-	}
-	answer := struct {
-		Alerts  []alert `json:"alerts"`
-		Next    string  `json:"next,omitempty"`
-		Receipt string  `json:"receipt"`
-	}{Alerts: []alert{}, Next: list.Next, Receipt: list.Receipt}
-	for _, a := range list.Alerts {
-		state := "standing"
-		if a.Closed != nil {
-			state = "closed"
-		}
-		answer.Alerts = append(answer.Alerts, alert{a.ID, a.Reference(), a.Kind, a.Raised.UTC(), state, a.Closed, a.Outcome, a.Review})
-	}
-	return writeJSON(w, answer.Receipt, answer)
-}
-
 // accessFigures answers GET /v1/access-events/figures.
 func (s *Server) accessFigures(w http.ResponseWriter, r *http.Request, p identity.Principal) error {
 	var days [2]*time.Time
@@ -336,7 +302,11 @@ func (s *Server) notReviewed(w http.ResponseWriter, r *http.Request, p identity.
 	case errors.Is(err, audit.ErrPage):
 		return badField("cursor", "must be the next of an earlier answer")
 	case errors.Is(err, disclosure.ErrUnknown):
-		return problem(http.StatusNotFound, "not-shown", "Kith cannot show this", "There is no such review within your view of the log.")
+		return problem(http.StatusNotFound, "not-shown", "Kith cannot show this", "There is no such review or alert within your view of the log.")
+	case errors.Is(err, disclosure.ErrAlertInReview):
+		return problem(http.StatusConflict, "in-review", "This alert stands in a review", "It is settled with its review: open that, and close it. Nothing was done.").because(err)
+	case errors.Is(err, disclosure.ErrAlertStands):
+		return problem(http.StatusConflict, "stands", "This alert stands while its cause lasts", "Take it up, and mend the cause: it is over by itself then. Nothing was done.").because(err)
 	case errors.As(err, &field), errors.As(err, &denied), errors.Is(err, disclosure.ErrAlready), errors.Is(err, disclosure.ErrKeyReused):
 		return s.notWritten(w, r, p, err)
 	}

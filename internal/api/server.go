@@ -153,6 +153,8 @@ func (s *Server) routes() {
 	s.mux.Post("/v1/restrictions/{restriction}/end", s.caller(s.Limits.ReadTimeout, s.endRestriction))
 	s.mux.Get("/v1/memberships", s.caller(s.Limits.ReadTimeout, s.listMemberships))
 	s.mux.Post("/v1/memberships/{membership}/confirmation", s.caller(s.Limits.ReadTimeout, s.confirmMembership))
+	s.mux.Get("/v1/people/{person}/records", s.caller(s.Limits.ReadTimeout, s.listRecords))
+	s.mux.Post("/v1/records/{record}/separation", s.caller(s.Limits.ReadTimeout, s.separateRecord))
 	s.mux.Get("/v1/workers", s.caller(s.Limits.ReadTimeout, s.listWorkers))
 	s.mux.Post("/v1/workers", s.caller(s.Limits.ReadTimeout, s.changeWorker))
 
@@ -172,6 +174,11 @@ func (s *Server) routes() {
 	s.mux.Get("/v1/log/tile/{level}/{a}/{b}", s.caller(s.Limits.ReadTimeout, s.getTile))
 	s.mux.Get("/v1/log/tile/{level}/{a}/{b}/{c}", s.caller(s.Limits.ReadTimeout, s.getTile))
 	s.mux.Get("/v1/log/tile/{level}/{a}/{b}/{c}/{d}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/{log}/checkpoint", s.caller(s.Limits.ReadTimeout, s.getCheckpoint))
+	s.mux.Get("/v1/log/{log}/tile/{level}/{a}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/{log}/tile/{level}/{a}/{b}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/{log}/tile/{level}/{a}/{b}/{c}", s.caller(s.Limits.ReadTimeout, s.getTile))
+	s.mux.Get("/v1/log/{log}/tile/{level}/{a}/{b}/{c}/{d}", s.caller(s.Limits.ReadTimeout, s.getTile))
 	s.mux.Get("/v1/log/status", s.caller(s.Limits.ReadTimeout, s.getLogStatus))
 	s.mux.Post("/v1/log/resumptions", s.caller(s.Limits.ReadTimeout, s.resumeLog))
 }

@@ -195,6 +195,7 @@ func (x *town) hub(limits api.Limits, looks ...disclosure.LookLimits) *replica {
 	server, err := api.New(api.Config{
 		Outbox:   box,
 		Explain:  explainer,
+		Reviews:  &disclosure.Reviews{Door: door, Log: reader},
 		Verifier: verifier, Door: door, Recorder: recorder, Log: reader, Failures: audit.NewAuthFailures(recorder), Logger: log, Limits: limits,
 		Office:     office,
 		Agreements: agreements,

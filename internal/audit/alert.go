@@ -20,6 +20,7 @@ type Alert struct {
 	Raised  time.Time
 	Closed  *time.Time
 	Outcome string     // once closed
+	Taken   *time.Time // when somebody took it up
 	Review  *uuid.UUID // the review in which it is looked at, where this reader has one
 }
 
@@ -37,23 +38,15 @@ type AlertFilter struct {
 	OfLog bool
 }
 
-// Alerts lists alerts, newest first, and the cursor of the next page. An
-// agency's privacy officer gets those about accesses by its own people or to
-// its own data, of the kinds that tell nothing of what was withheld. Error:
-// ErrPage.
-func (l *Log) Alerts(ctx context.Context, s Scope, reader uuid.UUID, f AlertFilter, p Page) (list []Alert, next string, err error) {
-	limit := p.Limit
-	if limit == 0 {
-		limit = DefaultLimit
-	}
-	if limit < 0 || limit > MaxLimit {
-		return nil, "", fmt.Errorf("%w: limit is 1 to %d", ErrPage, MaxLimit)
-	}
+// alertScope: an agency's privacy officer has those about accesses by its own
+// people or to its own data, of the kinds that tell nothing of what was
+// withheld; nobody has one about themselves.
+func (l *Log) alertScope(s Scope, reader uuid.UUID, ofLog bool) conditions {
 	var c conditions
 	c.add("a.partnership = ?", l.partnership)
 	c.add("NOT EXISTS (SELECT 1 FROM kith.access_event e WHERE e.id = a.event AND e.worker = ?)", reader)
 	switch {
-	case f.OfLog:
+	case ofLog:
 		c.add("(a.event IS NULL OR a.kind = 'forged-receipt')")
 	case s.all:
 	case s.agency != "":
@@ -62,6 +55,20 @@ func (l *Log) Alerts(ctx context.Context, s Scope, reader uuid.UUID, f AlertFilt
 	default:
 		c.add("false")
 	}
+	return c
+}
+
+// Alerts lists alerts, newest first, and the cursor of the next page.
+// Error: ErrPage.
+func (l *Log) Alerts(ctx context.Context, s Scope, reader uuid.UUID, f AlertFilter, p Page) (list []Alert, next string, err error) {
+	limit := p.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	if limit < 0 || limit > MaxLimit {
+		return nil, "", fmt.Errorf("%w: limit is 1 to %d", ErrPage, MaxLimit)
+	}
+	c := l.alertScope(s, reader, f.OfLog)
 	if f.Kind != "" {
 		c.add("a.kind = ?", f.Kind)
 	}
@@ -83,7 +90,7 @@ func (l *Log) Alerts(ctx context.Context, s Scope, reader uuid.UUID, f AlertFilt
 	case s.agency != "":
 		mine = c.text("f.worker <> ? AND f.readers @> ARRAY[?]::text[]", reader, s.agency)
 	}
-	rows, _ := l.pool.Query(ctx, fmt.Sprintf(`SELECT a.id, a.kind, a.raised_at, a.closed_at, coalesce(a.outcome, ''),
+	rows, _ := l.pool.Query(ctx, fmt.Sprintf(`SELECT a.id, a.kind, a.raised_at, a.closed_at, coalesce(a.outcome, ''), a.acknowledged_at,
        (SELECT f.id FROM kith.finding f WHERE f.partnership = a.partnership AND f.events @> ARRAY[a.event] AND %s ORDER BY f.urgency, f.id LIMIT 1)
   FROM kith.alert a WHERE %s ORDER BY a.raised_at DESC, a.id DESC LIMIT %d`, mine, c.sql, limit+1), c.args...)
 	list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Alert])

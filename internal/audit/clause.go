@@ -19,11 +19,12 @@ type ClauseUse struct {
 }
 
 // ClauseUses counts what was released since a day, clause by clause, all
-// agencies together. It reads the counts that the watch keeps.
-func (l *Log) ClauseUses(ctx context.Context, since time.Time) ([]ClauseUse, error) {
+// agencies together: of one section, or of all where it is "". It reads the
+// counts that the watch keeps.
+func (l *Log) ClauseUses(ctx context.Context, section string, since time.Time) ([]ClauseUse, error) {
 	rows, _ := l.pool.Query(ctx, `
 SELECT clause, section, agency, purpose, sum(n)::bigint, max(day)::timestamptz FROM kith.clause_use
- WHERE partnership = $1 AND day >= $2 GROUP BY clause, section, agency, purpose ORDER BY 1, 2, 3, 4`, l.partnership, since)
+ WHERE partnership = $1 AND day >= $2 AND ($3 = '' OR section = $3) GROUP BY clause, section, agency, purpose ORDER BY 1, 2, 3, 4`, l.partnership, since, section)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ClauseUse])
 	if err != nil {
 		return nil, fmt.Errorf("count use of clauses: %w", postgres.Redact(err))

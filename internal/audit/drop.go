@@ -90,19 +90,32 @@ func (k Keeper) Months(ctx context.Context) ([]Month, error) {
 		if m.Due = due; due.After(k.Now()) {
 			continue
 		}
-		var number int
-		var first, end int64
-		err := k.Pool.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE stays = 'held'), count(*) FILTER (WHERE stays = 'record'),
-			coalesce(max(number), 0), coalesce(min(index), 0), coalesce(max(index) + 1, 0) FROM kith.month_events($1, $2)`, m.Class, m.Month).
-			Scan(&m.Events, &m.Held, &m.Record, &number, &first, &end)
-		if err == nil {
-			m.Exported, err = k.exported(ctx, number, first, end, nil)
-		}
-		if err != nil {
+		if err := k.count(ctx, m); err != nil {
 			return nil, fmt.Errorf("count month: %w", postgres.Redact(err))
 		}
 	}
 	return list, nil
+}
+
+// count fills in what a month that is due holds. It may lie in several logs,
+// where the log was resumed: it is exported when each of its runs is.
+func (k Keeper) count(ctx context.Context, m *Month) error {
+	rows, _ := k.Pool.Query(ctx, `SELECT number, count(*), count(*) FILTER (WHERE stays = 'held'), count(*) FILTER (WHERE stays = 'record'),
+		coalesce(min(index), 0), coalesce(max(index) + 1, 0) FROM kith.month_events($1, $2) GROUP BY number`, m.Class, m.Month)
+	type run struct {
+		Number               *int // nil: of events without a place in the tree
+		Events, Held, Record int64
+		First, End           int64
+	}
+	runs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[run])
+	m.Exported = len(runs) > 0
+	for _, r := range runs {
+		m.Events, m.Held, m.Record = m.Events+r.Events, m.Held+r.Held, m.Record+r.Record
+		if m.Exported = m.Exported && r.Number != nil; m.Exported && err == nil {
+			m.Exported, err = k.exported(ctx, *r.Number, r.First, r.End, nil)
+		}
+	}
+	return err
 }
 
 // exported tells whether a whole export holds a run of leaves: one of those

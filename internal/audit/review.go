@@ -163,6 +163,17 @@ func (l *Log) reviewScope(s Scope, reader uuid.UUID) conditions {
 	return c
 }
 
+// CountReviews tells how many findings wait or are being reviewed, most at most.
+func (l *Log) CountReviews(ctx context.Context, s Scope, reader uuid.UUID, most int) (int, error) {
+	c := l.reviewScope(s, reader)
+	c.add("f.state <> 'closed'")
+	var n int
+	if err := l.pool.QueryRow(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM kith.finding f WHERE %s LIMIT %d) AS x`, c.sql, most), c.args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count reviews: %w", postgres.Redact(err))
+	}
+	return n, nil
+}
+
 func (l *Log) reviews(ctx context.Context, reader uuid.UUID, c conditions, tail string) ([]Review, error) {
 	c.args = append(c.args, reader)
 	sql := fmt.Sprintf(`

@@ -61,6 +61,15 @@ type Filter struct {
 	Level       proof.Level // something was released at this level or above
 	Emergency   bool        // emergency accesses alone
 	Declared    bool        // declared relationships alone
+	Section     string      // something of this part of the record was released, as far as the reader is told
+	Outside     *Hours      // outside these hours alone
+}
+
+// Hours are the working hours of weekdays by London's clocks, from midnight,
+// and the days on which nobody works although they are weekdays.
+type Hours struct {
+	Opens, Closes time.Duration
+	Holidays      []time.Time
 }
 
 // Page is where to go on and how far.
@@ -181,6 +190,27 @@ func (c *conditions) filter(f Filter) {
 	if f.Declared {
 		c.add("declared")
 	}
+	if f.Section != "" {
+		c.add("top_level > 0") // which part it was stands in the payload: show looks there
+	}
+	if f.Outside != nil {
+		c.outside(f.Outside)
+	}
+}
+
+// outside keeps what lies outside working hours, by the clock on the wall.
+func (c *conditions) outside(h *Hours) {
+	if h.Opens == 0 && h.Closes == 24*time.Hour {
+		c.add("false") // round the clock, weekends too
+		return
+	}
+	days := make([]string, 0, len(h.Holidays))
+	for _, d := range h.Holidays {
+		days = append(days, d.Format(time.DateOnly))
+	}
+	const local = "(occurred_at AT TIME ZONE 'Europe/London')"
+	c.add("(extract(isodow FROM "+local+") > 5 OR "+local+"::date = ANY (?::date[]) OR extract(epoch FROM "+local+"::time) < ? OR extract(epoch FROM "+local+"::time) >= ?)",
+		days, h.Opens.Seconds(), h.Closes.Seconds())
 }
 
 // All says whether the scope is the auditor's.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
+	"kith/internal/audit/proof"
 	"kith/internal/postgres"
 )
 
@@ -48,22 +48,24 @@ func (l *Log) Usage(ctx context.Context, owner string, f Filter, by UsageBy, sub
 	c.add("partnership = ?", l.partnership)
 	c.add("retention = 'access' AND owners @> ARRAY[?]::text[]", owner)
 	c.filter(f)
-	rows, err := l.pool.Query(ctx, selectRows+c.sql+fmt.Sprintf(" LIMIT %d", usageEvents+1), c.args...)
+	rows, err := l.pool.Query(ctx, `
+SELECT occurred_at, agency, purpose, commitments, common, common_salt, subject_salts, subject_parts
+  FROM kith.access_event WHERE `+c.sql+fmt.Sprintf(" LIMIT %d", usageEvents+1), c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("count use: %w", postgres.Redact(err))
 	}
 	defer rows.Close()
-	lines := map[Usage]*Usage{}
+	owned, lines := proof.ReadOwned(owner), map[Usage]*Usage{}
 	references := map[uuid.UUID]string{}
 	for seen := 0; rows.Next(); seen++ {
 		if seen == usageEvents {
 			return nil, ErrTooMuch
 		}
-		row, err := pgx.RowToStructByName[storedRow](rows)
-		if err != nil {
+		var row storedRow
+		if err := rows.Scan(&row.OccurredAt, &row.Agency, &row.Purpose, &row.Commitments, &row.Common, &row.CommonSalt, &row.SubjectSalts, &row.SubjectParts); err != nil {
 			return nil, fmt.Errorf("count use: %w", postgres.Redact(err))
 		}
-		for key, u := range l.usageOf(&row, owner, by, subject, references) {
+		for key, u := range l.usageOf(&row, owned, by, subject, references) {
 			line := lines[key]
 			if line == nil {
 				if len(lines) == usageLines {
@@ -98,9 +100,9 @@ func (l *Log) Usage(ctx context.Context, owner string, f Filter, by UsageBy, sub
 }
 
 // usageOf is what one event adds: to one line, or to one for each person.
-func (l *Log) usageOf(row *storedRow, owner string, by UsageBy, subject string, references map[uuid.UUID]string) map[Usage]Usage {
+func (l *Log) usageOf(row *storedRow, owned *proof.OwnedReader, by UsageBy, subject string, references map[uuid.UUID]string) map[Usage]Usage {
 	entry := row.entry()
-	opened, err := entry.Open()
+	opened, err := owned.Open(&entry)
 	if err != nil {
 		return nil // the verifier names it; a count is no place for it
 	}
@@ -119,9 +121,6 @@ func (l *Log) usageOf(row *storedRow, owner string, by UsageBy, subject string, 
 	}
 	out := map[Usage]Usage{}
 	for _, x := range linesOf(&opened) {
-		if x.terms.Owner != owner {
-			continue
-		}
 		keys := []Usage{mark}
 		if by.Subject || subject != "" {
 			keys = nil

@@ -81,14 +81,6 @@ func id(u uuid.UUID) any {
 	return [16]byte(u)
 }
 
-func idList(all []uuid.UUID) [][16]byte {
-	out := make([][16]byte, len(all))
-	for i, u := range all {
-		out[i] = u
-	}
-	return out
-}
-
 func text(s string) any {
 	if s == "" {
 		return nil

@@ -14,47 +14,16 @@ import (
 
 	"kith/internal/audit"
 	"kith/internal/audit/proof"
-	"kith/internal/identity"
 	"kith/internal/postgres"
 )
 
-// corrected notes, in the transaction that corrects or withdraws an entry, what
-// was wrong until now: this version, and those before it that nobody has been
-// told of yet. A version that only got tags or a summary has the same content.
-func (d *Door) corrected(ctx context.Context, tx pgx.Tx, p identity.Principal, entry uuid.UUID, wrong, right int, action string) error {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return fmt.Errorf("note correction: %w", err)
-	}
-	var by *uuid.UUID
-	if p.Worker != uuid.Nil {
-		by = &p.Worker
-	}
-	// Those who were shown the old versions are looked for by the people that
-	// any of them was about.
-	_, err = tx.Exec(ctx, `
-WITH wrong AS (
-  SELECT v.id, v.version, v.received_at, v.full_part, v.summary_part FROM entry_version v
-   WHERE v.entry = $3 AND v.version <= $4 AND v.version > coalesce((SELECT max(c.version) FROM correction c WHERE c.entry = $3), 0)
-), part AS (
-  SELECT x.part, max(w.version) AS version FROM wrong w CROSS JOIN LATERAL (VALUES (w.full_part), (w.summary_part)) AS x (part)
-   WHERE x.part IS NOT NULL GROUP BY x.part
-)
-INSERT INTO correction (id, partnership, entry, version, corrected_to, action, versions, parts, about, since, by_worker)
-SELECT $1, $2, $3, $4, $5, $6, coalesce((SELECT array_agg(version ORDER BY part) FROM part), '{}'), coalesce((SELECT array_agg(part ORDER BY part) FROM part), '{}'),
-       ARRAY(SELECT DISTINCT s.person FROM entry_subject s JOIN wrong w ON w.id = s.version WHERE s.relation = 'about'), min(w.received_at), $7
-  FROM wrong w HAVING count(*) > 0`, id, p.Partnership, entry, wrong, right, action, by)
-	if err != nil {
-		return fmt.Errorf("note correction: %w", postgres.Redact(err))
-	}
-	return nil
-}
-
-// Corrections tells those who were shown an entry that it has been corrected
-// since. Each gets an event of their own, which stands among their accesses and
-// in the view of their agency's privacy officer: ids and versions, no content,
-// and nothing that they were not shown then. Any replica may look; nobody is
-// told twice.
+// Corrections tells those who were shown something that it has turned out to be
+// wrong since: corrected or withdrawn, by hand or by a feed; questioned, and
+// rightly; or another person's, whose record had been linked wrongly. Package
+// family notes each with the change itself. Each reader gets an event of their
+// own, which stands among their accesses and in the view of their agency's
+// privacy officer: ids and versions, no content, and nothing that they were not
+// shown then. Any replica may look; nobody is told twice.
 type Corrections struct {
 	Pool        *pgxpool.Pool // role kith_app
 	Recorder    *audit.Recorder
@@ -72,7 +41,7 @@ type correction struct {
 	ID          uuid.UUID
 	Entry       uuid.UUID
 	Version     int
-	CorrectedTo int
+	CorrectedTo *int // nil: there is no right version
 	Action      string
 	Versions    []int32
 	Parts       []int64
@@ -161,8 +130,8 @@ func (c *Corrections) tellOne(ctx context.Context, tx pgx.Tx, x *correction, r *
 		return 0, nil
 	}
 	details := map[string]string{"entry": x.Entry.String(), "version": strconv.Itoa(int(was)), "action": x.Action}
-	if x.Action == "corrected" {
-		details["corrected_to"] = strconv.Itoa(x.CorrectedTo)
+	if x.Action == "corrected" && x.CorrectedTo != nil {
+		details["corrected_to"] = strconv.Itoa(*x.CorrectedTo)
 	}
 	receipt, err := c.Recorder.AppendTx(ctx, tx, audit.Event{
 		Kind: audit.KindCorrected, Outcome: audit.OutcomeDone, Agency: r.Agency, Principal: proof.Principal{Worker: r.Worker, Name: r.Name},

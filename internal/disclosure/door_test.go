@@ -47,27 +47,6 @@ func bytesOf(t *testing.T, v disclosure.View) []byte {
 	return b
 }
 
-// everyRead asks as everybody who opens records, for every story, under purpose.
-func (h *hub) everyRead(purpose string, each func(as, story string, v disclosure.View, err error)) {
-	var people, stories []string
-	for name, p := range h.people {
-		if !p.System {
-			people = append(people, name)
-		}
-	}
-	for key := range h.stories {
-		stories = append(stories, key)
-	}
-	slices.Sort(people)
-	slices.Sort(stories)
-	for _, as := range people {
-		for _, story := range stories {
-			v, err := h.read(as, story, purpose)
-			each(as, story, v, err)
-		}
-	}
-}
-
 func TestTwoAgenciesSeeTwoRecords(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)

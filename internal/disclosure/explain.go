@@ -40,6 +40,7 @@ type Explanation struct {
 	Allowed   ExplainedAnswer   `json:"allowed"`
 	Released  []ExplainedPart   `json:"released"`
 	Withheld  *[]WithheldPart   `json:"withheld,omitempty"` // nil: not for this reader, or nothing was asked for
+	Printed   *ExplainedSheet   `json:"printed,omitempty"`  // of a print: what the sheet was made from
 	Replay    ExplainedReplay   `json:"replay"`
 	Sentences []string          `json:"sentences"` // four paragraphs, to be read out
 	Erased    bool              `json:"erased,omitempty"`
@@ -111,6 +112,14 @@ type ExplainedPart struct {
 	Subjects  []string `json:"subjects,omitempty"`
 }
 
+// ExplainedSheet is what a sheet was printed from: the read whose answer it
+// shows, and what that read released. A sheet holds no more than that.
+type ExplainedSheet struct {
+	Read     uuid.UUID       `json:"read"`
+	Blocks   []string        `json:"blocks"` // of the sheet, in words
+	Released []ExplainedPart `json:"released"`
+}
+
 // WithheldPart is what was there and not shown, or not in full.
 type WithheldPart struct {
 	Section   string   `json:"section"`
@@ -147,6 +156,15 @@ func (x *Explainer) Explain(ctx context.Context, p identity.Principal, s audit.S
 		}
 	}
 	e := explaining{rec: &rec, replay: &replay, version: replay.version, say: explainWords(), reader: readerOf(s, &rec), officer: s.Officer()}
+	if read, bad := uuid.Parse(rec.Details["read"]); rec.Kind == audit.KindPrint && bad == nil {
+		printed, err := x.Log.Get(ctx, s, read)
+		switch {
+		case err == nil && printed.Kind == audit.KindRead && printed.Worker == rec.Worker && printed.Family == rec.Family:
+			e.printed = &printed
+		case err != nil && !errors.Is(err, audit.ErrNotFound):
+			return Explanation{}, err
+		}
+	}
 	if e.version == nil {
 		if e.version, err = x.Door.Version(ctx, p.Partnership); err != nil {
 			return Explanation{}, fmt.Errorf("words for event %s: %w", id, err)
@@ -199,8 +217,9 @@ type explaining struct {
 	version  *policy.Version
 	agencies map[string]identity.Agency
 	reader   explainedTo
-	officer  string // agency of the officer
-	ref      string // of the family
+	officer  string        // agency of the officer
+	ref      string        // of the family
+	printed  *audit.Record // the read that a sheet was printed from
 	say      explainedWords
 }
 
@@ -212,6 +231,9 @@ func (e *explaining) explanation() Explanation {
 	}
 	for i := range r.Released {
 		out.Released = append(out.Released, e.part(&r.Released[i]))
+	}
+	if e.printed != nil {
+		out.Printed = e.sheet()
 	}
 	out.Allowed = e.allowed()
 	if e.reader != toOneself && r.Kind == audit.KindRead && len(e.replay.again) > 0 {
@@ -286,6 +308,17 @@ func (e *explaining) part(x *audit.Released) ExplainedPart {
 	}
 	for _, ref := range x.Entries {
 		out.Entries = append(out.Entries, ref.String())
+	}
+	return out
+}
+
+func (e *explaining) sheet() *ExplainedSheet {
+	out := &ExplainedSheet{Read: e.printed.ID, Blocks: []string{}, Released: []ExplainedPart{}}
+	for _, block := range strings.Fields(e.rec.Details["parts"]) {
+		out.Blocks = append(out.Blocks, e.say.known("sheet."+block, block))
+	}
+	for i := range e.printed.Released {
+		out.Released = append(out.Released, e.part(&e.printed.Released[i]))
 	}
 	return out
 }

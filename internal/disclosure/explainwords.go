@@ -36,7 +36,7 @@ func explainWords() explainedWords {
 	return explainedWords{
 		"list": "%s and %s", "partner": "a partner service", "restricted": "legally restricted", "nobody": "somebody who was not signed in",
 		"who.damaged": "somebody whose name cannot be read any more", "allowed.unknown": "What allowed it cannot be read any more.",
-		"who": "%s (%s, %s)", "who.plain": "%s (%s)",
+		"who": "%s, %s at %s,", "who.plain": "%s at %s",
 
 		"label.do-not-inform": "do not tell the family", "label.onward": "do not pass on without asking the owner", "label.court": "court papers: not to be passed on without the court's leave",
 
@@ -74,6 +74,11 @@ func explainWords() explainedWords {
 		"did.policy":            "On %s, %s acted on the sharing rules (%s).",
 		"did.agreement":         "On %s, %s acted on an information sharing agreement (%s).",
 		"did.corrected":         "On %s, Kith told %s that an entry which they had been shown has been corrected since.",
+		"did.withdrawn":         "On %s, Kith told %s that an entry which they had been shown has been withdrawn since.",
+		"did.wrong-fact":        "On %s, Kith told %s that an entry which they had been shown says something wrong, as its owner has found.",
+		"did.wrong-person":      "On %s, Kith told %s that an entry which they had been shown is about the wrong person, as its owner has found.",
+		"did.separated":         "On %s, Kith told %s that an entry which they had been shown came from a record that had been taken for the wrong person.",
+		"kind.link":             "who a record is (%s)",
 		"did.other":             "On %s, %s did this: %s.",
 		"kind.submission":       "a contribution in bulk",
 		"kind.entry":            "an entry (%s)",
@@ -111,6 +116,13 @@ func explainWords() explainedWords {
 		"shown.nothing":         "Nothing of a record was shown.",
 		"shown.nothing.owner":   "Nothing of your agency's information was shown.",
 		"shown.printed":         "What the sheet held is in the event of the read that it was printed from (parts: %s).",
+		"shown.sheet":           "The sheet held, at most, what the reading of the same record at that time released (event %s): %s.",
+		"sheet.brief":           "the brief",
+		"sheet.story":           "the children's story",
+		"sheet.family":          "who is in the family",
+		"sheet.involved":        "who is involved",
+		"sheet.line":            "the time line",
+		"sheet.parts":           "every entry in full",
 		"withheld":              "Not shown, or not in full: %s.",
 		"withheld.owner":        "of %s: %s",
 		"withheld.none":         "Nothing was withheld.",
@@ -174,7 +186,7 @@ func (e *explaining) whoAndWhy(x *Explanation) string {
 	case audit.KindPolicy, audit.KindAgreement:
 		add(e.say.f("did."+string(x.Kind), when, who, action))
 	case audit.KindCorrected:
-		add(e.say.f("did.corrected", when, who))
+		add(fmt.Sprintf(e.say.known("did."+action, e.say["did.corrected"]), when, who))
 	default:
 		what := string(x.Kind)
 		if words, ok := e.say["kind."+what]; ok {
@@ -268,8 +280,13 @@ func (e *explaining) whatWasShown(x *Explanation) string {
 	add := func(s string) { out = append(out, s) }
 	shown := map[string][]string{}
 	var masked []string
-	for i := range x.Released {
-		p := &x.Released[i]
+	released := x.Released
+	if x.Printed != nil {
+		released = x.Printed.Released
+		add(e.say.f("shown.sheet", x.Printed.Read, e.say.list(x.Printed.Blocks)))
+	}
+	for i := range released {
+		p := &released[i]
 		text := p.OwnerName
 		if p.Section != "" {
 			text = e.say.f("shown.part", p.Section, p.OwnerName)
@@ -290,7 +307,7 @@ func (e *explaining) whatWasShown(x *Explanation) string {
 		}
 	}
 	switch {
-	case len(x.Released) > 0:
+	case len(released) > 0:
 	case x.Kind == audit.KindPrint && x.Asked.Details["parts"] != "":
 		add(e.say.f("shown.printed", e.say.list(strings.Fields(x.Asked.Details["parts"]))))
 	case e.reader == toOwner:

@@ -1,6 +1,10 @@
 package disclosure
 
-import "time"
+import (
+	"time"
+
+	"kith/internal/audit"
+)
 
 // midnight is when a moment's day began in London.
 func (w *Watch) midnight(at time.Time) time.Time {
@@ -22,6 +26,19 @@ func (w *Watch) working(at time.Time) bool {
 	// By the clock on the wall: a day with a change of the clocks is not longer for it.
 	clock := time.Duration(local.Hour())*time.Hour + time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second
 	return clock >= w.rules.Opens && clock < w.rules.Closes
+}
+
+// Hours are the working hours that the findings go by, with the bank holidays
+// of a period.
+func (r *Reviews) Hours(from, until time.Time) *audit.Hours {
+	rules := r.Rules.withDefaults()
+	h := &audit.Hours{Opens: rules.Opens, Closes: rules.Closes}
+	for day := from.Truncate(24 * time.Hour).Add(12 * time.Hour); day.Before(until.AddDate(0, 0, 2)); day = day.AddDate(0, 0, 1) {
+		if bankHoliday(day) {
+			h.Holidays = append(h.Holidays, day)
+		}
+	}
+	return h
 }
 
 // bankHoliday tells the bank holidays of England and Wales (Banking and

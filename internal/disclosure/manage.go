@@ -120,7 +120,7 @@ func (d *Door) Involve(ctx context.Context, p identity.Principal, c Change, a fa
 			w.IDs = ids
 		}
 		if event.Declared {
-			w.alert = "declared-involvement"
+			w.after = func(tx pgx.Tx, id uuid.UUID) error { return d.Recorder.RaiseTx(ctx, tx, "declared-involvement", id) }
 		}
 		return w, nil
 	})
@@ -167,12 +167,16 @@ func page[T any](items []T, receipt string, id func(T) uuid.UUID) List[T] {
 }
 
 // Involvements lists the live involvements of the caller's agency, for a
-// manager; for anybody else their own.
+// manager. For anybody else it lists their own; with a person given, those of
+// the colleagues who work with that person as the caller does, without reasons.
 func (d *Door) Involvements(ctx context.Context, p identity.Principal, request string, worker, person, after uuid.UUID) (List[family.Work], error) {
 	e := eventOf(p, audit.KindInvolvement, request, "listed", "")
 	if !manages(p) && !p.Has(rolePrivacyOfficer) {
 		if p.Worker == uuid.Nil || worker != uuid.Nil && worker != p.Worker {
 			return List[family.Work]{}, d.deny(ctx, e, "role", "A manager of your agency lists its work; you can list your own.")
+		}
+		if worker == uuid.Nil && person != uuid.Nil {
+			return d.workBeside(ctx, p, e, person)
 		}
 		worker = p.Worker
 	}
@@ -421,16 +425,19 @@ func (d *Door) Concerns(ctx context.Context, p identity.Principal, request strin
 	return ConcernList{Received: received, Raised: raised, From: from, Receipt: receipt}, err
 }
 
-// AnswerConcern answers a concern about an entry of the caller's agency.
-// Errors: *Denied, family.ErrNoConcern, *family.FieldError, ErrKeyReused.
-func (d *Door) AnswerConcern(ctx context.Context, p identity.Principal, c Change, id uuid.UUID, answer string) (Written, error) {
+// AnswerConcern answers a concern about an entry of the caller's agency: upheld
+// or not. Errors: *Denied, family.ErrNoConcern, *family.FieldError, ErrKeyReused.
+func (d *Door) AnswerConcern(ctx context.Context, p identity.Principal, c Change, id uuid.UUID, upheld bool, answer string) (Written, error) {
 	e := eventOf(p, audit.KindConcern, c.RequestID, "answered", "")
+	if upheld {
+		e.Details["action"] = "upheld"
+	}
 	if !manages(p) && !p.Has(rolePrivacyOfficer) && !p.System {
 		return Written{}, d.deny(ctx, e, "role", "A manager or privacy officer of the agency that owns the entry, or its case system, answers.")
 	}
 	now := d.Now()
 	return d.once(ctx, p, c.Once, e, func(tx pgx.Tx, event *audit.Event) (Written, error) {
-		entry, err := family.AnswerConcern(ctx, tx, sender(p, now), id, answer)
+		entry, err := family.AnswerConcern(ctx, tx, sender(p, now), id, upheld, answer)
 		event.Details["concern"], event.Details["entry"] = id.String(), entry.String()
 		return Written{ID: id}, err
 	})

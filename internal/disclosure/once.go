@@ -44,7 +44,8 @@ type Written struct {
 	Receipt  string      `json:"receipt"`
 	Replayed bool        `json:"-"`
 
-	alert string // to raise with the event
+	// after is what refers to the event, in the transaction that logs it.
+	after func(tx pgx.Tx, event uuid.UUID) error
 }
 
 // sender is the writer as the record will know them.
@@ -82,8 +83,8 @@ func (d *Door) once(ctx context.Context, p identity.Principal, o Once, e audit.E
 		if err != nil {
 			return err
 		}
-		if answer.alert != "" {
-			if err := d.Recorder.RaiseTx(ctx, tx, answer.alert, receipt.Event); err != nil {
+		if answer.after != nil {
+			if err := answer.after(tx, receipt.Event); err != nil {
 				return err
 			}
 		}

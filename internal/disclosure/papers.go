@@ -51,7 +51,7 @@ func (d *Papers) Paper(ctx context.Context, p identity.Principal, code string) (
 		return v.PrivacyNotice(facts), nil
 	case policy.PaperUse:
 		since := facts.Now.UTC().Truncate(24*time.Hour).AddDate(0, -usedSince, 0)
-		counted, err := d.Log.ClauseUses(ctx, since)
+		counted, err := d.Log.ClauseUses(ctx, "", since)
 		if err != nil {
 			return policy.Paper{}, err
 		}

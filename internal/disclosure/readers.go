@@ -354,7 +354,7 @@ func words(x Reader) string {
 	what := map[policy.Level]string{
 		policy.Full: "sees all of it", policy.Summary: "sees the shared summary", policy.Existence: "sees only that a service holds something, and whom to ask",
 	}[x.Level]
-	s := x.KindName + " (" + strings.Join(x.Roles, ", ") + "), for " + x.Purpose + ": " + what
+	s := x.KindName + ", " + strings.Join(x.Roles, ", ") + ", for " + x.Purpose + ": " + what // names of roles have brackets of their own
 	if len(x.Masked) > 0 {
 		s += ", without " + strings.ReplaceAll(strings.Join(x.Masked, ", "), "_", " ")
 	}

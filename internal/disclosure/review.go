@@ -24,8 +24,9 @@ const (
 
 // Reviews is where the auditor and the privacy officers look at findings.
 type Reviews struct {
-	Door *Door
-	Log  *audit.Log
+	Door  *Door
+	Log   *audit.Log
+	Rules WatchRules // that the findings are raised by
 }
 
 const reviewsShown = "The auditor reviews accesses, and an agency's privacy officer those by its people and to its data."
@@ -136,13 +137,21 @@ func (r *Reviews) Close(ctx context.Context, p identity.Principal, c Change, id 
 	if !slices.Contains(audit.ReviewOutcomes(), outcome) {
 		return Written{}, &family.FieldError{Field: "outcome", Rule: "is one of right, right-poorly-recorded, wrong, cannot-tell"}
 	}
-	if n := utf8.RuneCountInString(strings.TrimSpace(note)); n < 10 || n > 4000 {
-		return Written{}, &family.FieldError{Field: "note", Rule: "says why, in 10 to 4 000 characters"}
+	if err := checkNote(note); err != nil {
+		return Written{}, err
 	}
 	_, w, err := r.change(ctx, p, c, string(outcome), note, id, func(tx pgx.Tx, by audit.Reviewer) (audit.ReviewOf, error) {
 		return audit.CloseReview(ctx, tx, p.Partnership, by, id, outcome, strings.TrimSpace(note), r.Door.Now())
 	})
 	return w, err
+}
+
+// checkNote holds what a reviewer writes against what is worth keeping.
+func checkNote(note string) error {
+	if n := utf8.RuneCountInString(strings.TrimSpace(note)); n < 10 || n > 4000 {
+		return &family.FieldError{Field: "note", Rule: "says why, in 10 to 4 000 characters"}
+	}
+	return nil
 }
 
 func (r *Reviews) change(ctx context.Context, p identity.Principal, c Change, action, why string, id uuid.UUID, make func(pgx.Tx, audit.Reviewer) (audit.ReviewOf, error)) (audit.Reviewer, Written, error) {
@@ -178,32 +187,6 @@ func (r *Reviews) Figures(ctx context.Context, p identity.Principal, request str
 	}
 	f, err := r.Log.ReviewFigures(ctx, by.Scope, by.Worker, from, until, r.Door.Now())
 	return f, receipt, err
-}
-
-// AlertList is a page of alerts.
-type AlertList struct {
-	Alerts  []audit.Alert
-	Next    string
-	Receipt string
-}
-
-// Alerts lists alerts, newest first: to an administrator those of the log
-// itself. Errors: *Denied, audit.ErrPage.
-func (r *Reviews) Alerts(ctx context.Context, p identity.Principal, request string, f audit.AlertFilter, page audit.Page) (AlertList, error) {
-	e := eventOf(p, audit.KindLogView, request, "alerts", "")
-	by, ok := reviewer(p)
-	if !ok && p.Worker != uuid.Nil && p.Has(roleAdmin) {
-		f.OfLog, ok = true, true
-	}
-	if !ok {
-		return AlertList{}, r.Door.deny(ctx, e, "role", "Alerts are for the auditor, the privacy officers and the administrator.")
-	}
-	receipt, err := r.Door.listed(ctx, e)
-	if err != nil {
-		return AlertList{}, err
-	}
-	list, next, err := r.Log.Alerts(ctx, by.Scope, by.Worker, f, page)
-	return AlertList{list, next, receipt}, err
 }
 
 // Counts gives the accesses by day within the caller's scope, for pictures.

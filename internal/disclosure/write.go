@@ -299,9 +299,6 @@ func (d *Door) ChangeEntry(ctx context.Context, p identity.Principal, req Reques
 				version, err = family.WithdrawEntry(ctx, tx, from, entry, c.Corrects, c.Withdraw)
 			}
 			event.Details = s.details(c.action(), entry, version, e.Section)
-			if err == nil && (c.Draft != nil || c.Withdraw != "") {
-				err = d.corrected(ctx, tx, p, entry, c.Corrects, version, c.action())
-			}
 			return Written{ID: entry, Version: version}, err
 		})
 	})

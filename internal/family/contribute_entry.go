@@ -290,6 +290,9 @@ func (in *intake) insertVersion(ctx context.Context, entry uuid.UUID, version in
 		if _, err := in.tx.Exec(ctx, `UPDATE entry_version SET latest = false WHERE entry = $1 AND latest`, entry); err != nil {
 			return fmt.Errorf("retire version: %w", err)
 		}
+		if err := in.corrected(ctx, entry, version, "corrected"); err != nil {
+			return err
+		}
 	}
 	var id int64
 	err = in.tx.QueryRow(ctx, `
@@ -372,13 +375,18 @@ func (in *intake) withdraw(ctx context.Context, last int64, why string) error {
 		return fmt.Errorf("retire version: %w", err)
 	}
 	var version int64
+	var entry uuid.UUID
+	var number int
 	err := in.tx.QueryRow(ctx, `
 INSERT INTO entry_version (entry, owner, version, latest, section, schema, supplied_by, source_kind, sensitivity, recorded_on, narrative, tagged, withdrawn, submission, why)
 SELECT v.entry, v.owner, v.version + 1, true, v.section, v.schema, v.supplied_by, v.source_kind, v.sensitivity, $2, v.narrative, false, true, $3, $4
   FROM entry_version v WHERE v.id = $1
-RETURNING id`, last, in.today, orNull(in.Submission), why).Scan(&version)
+RETURNING id, entry, version`, last, in.today, orNull(in.Submission), why).Scan(&version, asBytes(&entry), &number)
 	if err != nil {
 		return fmt.Errorf("withdraw entry: %w", err)
+	}
+	if err := in.corrected(ctx, entry, number, "withdrawn"); err != nil {
+		return err
 	}
 	if err := in.unshelter(ctx, last); err != nil {
 		return err

@@ -27,7 +27,6 @@ var (
 	markingInText  = regexp.MustCompile(`(^|[^\p{L}\p{N}])SECRET($|[^\p{L}\p{N}])`)
 	markingInLabel = regexp.MustCompile(`(?i)(^|[^\p{L}\p{N}])secret($|[^\p{L}\p{N}])`)
 	fieldName      = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	codeForm       = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 	schemaForm     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}/[1-9][0-9]{0,3}$`)
 	languageForm   = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$`)
 )

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"kith/internal/postgres"
 )
@@ -25,14 +27,19 @@ var (
 // before back. Entries, episodes, involvements and told-and-agreed that came
 // with the record go along. Restrictions, exclusions and protected addresses of
 // the person left behind are set on the new one too: a wrong link may close a
-// record, it must not open one. by is the worker, or zero for a match by rule.
+// record, it must not open one. Who was shown what came with the record as that
+// person's is told of it. by is the worker, or zero for a match by rule.
 // Errors: ErrNoRecord, ErrNoReason.
 func Link(ctx context.Context, tx pgx.Tx, record, person, by uuid.UUID, reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return ErrNoReason
 	}
 	var link, before uuid.UUID
-	err := tx.QueryRow(ctx, `SELECT l.id, l.person FROM person_link l WHERE l.record = $1 AND l.ended_at IS NULL`, record).Scan(asBytes(&link), asBytes(&before))
+	var since time.Time
+	var partnership string
+	err := tx.QueryRow(ctx, `
+SELECT l.id, l.person, l.linked_at, r.partnership FROM person_link l JOIN source_record r ON r.id = l.record
+ WHERE l.record = $1 AND l.ended_at IS NULL FOR UPDATE OF l`, record).Scan(asBytes(&link), asBytes(&before), &since, &partnership)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoRecord
 	}
@@ -41,6 +48,9 @@ func Link(ctx context.Context, tx pgx.Tx, record, person, by uuid.UUID, reason s
 	}
 	if before == person {
 		return nil
+	}
+	if err := newIntake(tx, Sender{Partnership: partnership, Worker: by}, Catalogue{}).separated(ctx, record, before, since); err != nil {
+		return err
 	}
 	id, err := uuid.NewRandomFromReader(rand.Reader)
 	if err != nil {
@@ -100,4 +110,48 @@ SELECT r.partnership,
 		return uuid.Nil, err
 	}
 	return *person, nil
+}
+
+// SentRecord is a person as one agency sent them, under the person who they are
+// taken for. LocalID is that agency's own.
+type SentRecord struct {
+	ID      uuid.UUID `json:"id"`
+	Agency  string    `json:"agency"`
+	LocalID string    `json:"local_id,omitempty"`
+	Since   time.Time `json:"since"`
+	ByHand  bool      `json:"by_hand"`
+}
+
+// SentRecords lists the records that are taken for one person.
+func SentRecords(ctx context.Context, db *pgxpool.Pool, partnership string, person uuid.UUID) ([]SentRecord, error) {
+	rows, _ := db.Query(ctx, `
+SELECT r.id, r.agency, r.local_id, l.linked_at, l.linked_by IS NOT NULL
+  FROM person_link l JOIN source_record r ON r.id = l.record
+ WHERE l.person = $1 AND l.ended_at IS NULL AND r.partnership = $2 ORDER BY r.agency, r.id LIMIT 200`, person, partnership)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[SentRecord])
+	if err != nil {
+		return nil, fmt.Errorf("list records of person %s: %w", person, postgres.Redact(err))
+	}
+	return list, nil
+}
+
+// Separate takes the present link of a record back, as Unlink does, for a
+// sender: any record of the partnership, or where own is set those that the
+// sender's agency sent. It returns whom the record was taken for and who it is
+// now. Errors: ErrUnknown, *FieldError.
+func Separate(ctx context.Context, tx pgx.Tx, s Sender, record uuid.UUID, own bool, reason string) (from, to uuid.UUID, err error) {
+	if err := reasonText("reason", reason, true); err != nil {
+		return uuid.Nil, uuid.Nil, err
+	}
+	err = tx.QueryRow(ctx, `
+SELECT l.person FROM person_link l JOIN source_record r ON r.id = l.record
+ WHERE r.id = $1 AND l.ended_at IS NULL AND r.partnership = $2 AND (NOT $3 OR r.agency = $4)`, record, s.Partnership, own, s.Agency).Scan(asBytes(&from))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, uuid.Nil, ErrUnknown
+	}
+	if err != nil {
+		return uuid.Nil, uuid.Nil, fmt.Errorf("find record: %w", postgres.Redact(err))
+	}
+	to, err = Unlink(ctx, tx, record, s.Worker, reason)
+	return from, to, err
 }

@@ -450,6 +450,3 @@ func ReadJSON(body []byte, into any) error {
 
 // ReasonText holds a reason given in words against the house's rules. Error: *FieldError.
 func ReasonText(field, text string, required bool) error { return reasonText(field, text, required) }
-
-// LabelText does the same for a short text on one line. Error: *FieldError.
-func LabelText(field, text string, required bool) error { return label(field, text, required) }

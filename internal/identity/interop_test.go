@@ -39,11 +39,11 @@ func startCertified(t *testing.T, clientKey jose.JSONWebKey) certified {
 	t.Helper()
 	dir := filepath.Join("testdata", "oidc-provider")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "oidc-provider")); err != nil {
-		t.Skip("SKIPPED: oidc-provider is not installed; run npm ci in internal/identity/testdata/oidc-provider (make test does)")
+		t.Skip("SKIPPED, NOT PASSED: oidc-provider is not installed; run npm ci in internal/identity/testdata/oidc-provider (make test does)")
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("SKIPPED: there is no node to run oidc-provider with")
+		t.Skip("SKIPPED, NOT PASSED: there is no node to run oidc-provider with")
 	}
 	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{clientKey}})
 	if err != nil {

@@ -67,7 +67,7 @@ func (s *RealmState) authenticate(r *http.Request) (Client, *oauthError) {
 // checkAssertion verifies private_key_jwt (RFC 7523 §3): signed by the client,
 // for us, short-lived and never used before.
 func (s *RealmState) checkAssertion(raw string) (Client, bool) {
-	jws, err := jose.ParseSigned(raw, assertionAlgorithms())
+	jws, err := jose.ParseSignedCompact(raw, assertionAlgorithms())
 	if err != nil || len(jws.Signatures) != 1 {
 		return Client{}, false
 	}

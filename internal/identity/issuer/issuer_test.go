@@ -203,7 +203,7 @@ func TestCodeFlowWithAnotherLibrary(t *testing.T) {
 	if id.Nonce != "nonce-1" || id.Subject != "a-1" || id.VerifyAccessToken(token.AccessToken) != nil {
 		t.Errorf("nonce %q, subject %q", id.Nonce, id.Subject)
 	}
-	jws, err := jose.ParseSigned(token.AccessToken, []jose.SignatureAlgorithm{jose.ES256})
+	jws, err := jose.ParseSignedCompact(token.AccessToken, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

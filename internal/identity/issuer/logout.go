@@ -115,7 +115,7 @@ func (s *RealmState) tellLogout(ctx context.Context, c Client, subject, sid stri
 
 // readHint reads an ID token of ours, run out or not.
 func (s *RealmState) readHint(raw string) (sid, client string, ok bool) {
-	jws, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(s.Algorithm)})
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(s.Algorithm)})
 	if err != nil || len(jws.Signatures) != 1 {
 		return "", "", false
 	}

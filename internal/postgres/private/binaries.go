@@ -42,13 +42,6 @@ type binaries struct {
 
 func (b binaries) path(name string) string { return filepath.Join(b.dir, name) }
 
-// Find names the directory and version of the PostgreSQL that Start would use
-// for a new cluster.
-func Find() (dir, version string, err error) {
-	b, err := findBinaries(0)
-	return b.dir, b.version, err
-}
-
 // findBinaries looks at KITH_POSTGRES_BIN alone if it is set; else where Debian
 // and Homebrew put PostgreSQL, on the PATH, and last for the npm package. want
 // is the version of an existing cluster, 0 for a new one, which gets the
