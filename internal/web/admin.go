@@ -65,7 +65,7 @@ type agencyLine struct {
 	Code, Name, Kind, Feed string
 	Last                   string
 	Active                 string
-	Ended                  bool
+	Ended, Late            bool
 }
 
 type monthLine struct {
@@ -82,8 +82,12 @@ type messageLine struct {
 	Class                          string
 }
 
-// adminRoutes is the administrator's page.
-func (s *Server) adminRoutes() { s.mux.Get("/admin", s.only(s.showAdmin, roleAdmin)) }
+// adminRoutes is the administrator's page, with what stands on it.
+func (s *Server) adminRoutes() {
+	s.mux.Get("/admin", s.only(s.showAdmin, roleAdmin))
+	s.mux.Get("/admin/alerts/{alert}", s.only(s.settleAlert(s.Admin.Reviews, "/admin"), roleAdmin))
+	s.mux.Post("/admin/alerts/{alert}", s.only(s.settleAlert(s.Admin.Reviews, "/admin"), roleAdmin))
+}
 
 // showAdmin is the hub's machinery. It holds no record and nobody's name.
 func (s *Server) showAdmin(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -103,7 +107,7 @@ func (s *Server) showAdmin(w http.ResponseWriter, r *http.Request, v visit) erro
 		page.Checks = append(page.Checks, line)
 	}
 	s.adminPolicy(&page)
-	s.adminIssuers(&page)
+	s.adminIssuers(&page, s.agencies(r.Context()))
 	if err := s.adminAgencies(r.Context(), &page); err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (s *Server) showAdmin(w http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return s.reviewFault(err)
 	}
-	page.Alerts, sh.Receipt = s.alertLines(list.Alerts), list.Receipt
+	page.Alerts, sh.Receipt = s.alertLines(list.Alerts, "/admin"), list.Receipt
 	if a.Outbox != nil {
 		if _, err := s.looked(r, v, map[string]string{"what": "outbox"}); err != nil {
 			return err
@@ -149,17 +153,17 @@ func (s *Server) adminPolicy(page *adminPage) {
 	}
 }
 
-func (s *Server) adminIssuers(page *adminPage) {
+func (s *Server) adminIssuers(page *adminPage, known map[string]identity.Agency) {
 	for i := range s.Admin.Issuers {
 		x := &s.Admin.Issuers[i]
 		line := issuerLine{URL: x.URL, Systems: len(x.Systems), Sign: strings.Join(x.Algorithms, ", ")}
 		var agencies []string
 		for _, b := range x.Agencies {
-			if !slices.Contains(agencies, b.Agency) {
-				agencies = append(agencies, b.Agency)
+			if name := named(known, []string{b.Agency})[0] + " (" + b.Agency + ")"; !slices.Contains(agencies, name) {
+				agencies = append(agencies, name)
 			}
 		}
-		line.Agencies = strings.Join(agencies, ", ")
+		line.Agencies = strings.Join(agencies, "; ")
 		page.Issuers = append(page.Issuers, line)
 	}
 }
@@ -171,7 +175,7 @@ func (s *Server) adminAgencies(ctx context.Context, page *adminPage) error {
 		return err
 	}
 	for _, a := range all {
-		line := agencyLine{Code: a.Code, Name: a.Name, Kind: a.Kind, Feed: s.words.known("admin.feed."+a.Feed, a.Feed), Active: longDate(a.ActiveFrom)}
+		line := agencyLine{Code: a.Code, Name: a.Name, Kind: s.words.known("kind."+a.Kind, a.Kind), Late: a.Feed == "late", Feed: s.words.known("admin.feed."+a.Feed, a.Feed), Active: longDate(a.ActiveFrom)}
 		if a.FeedLast != nil {
 			line.Last = logTime(*a.FeedLast, s.Now())
 		}
@@ -241,7 +245,18 @@ func (s *Server) messageLines(list []outbox.Message, agencies map[string]identit
 				}
 			}
 		}
+		// The same word to several offices at once is one line.
+		if n := len(out) - 1; n >= 0 && out[n].sameBut(line) {
+			out[n].To += "; " + line.To
+			continue
+		}
 		out = append(out, line)
 	}
 	return out
+}
+
+// sameBut tells whether two messages differ in their receivers alone.
+func (m messageLine) sameBut(other messageLine) bool {
+	other.To, other.When = m.To, m.When
+	return m == other
 }

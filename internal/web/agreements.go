@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -84,6 +85,10 @@ func (s *Server) listAgreements(w http.ResponseWriter, r *http.Request, v visit)
 	for _, l := range live {
 		page.Rows = append(page.Rows, s.agreementRow(version, l, agencies))
 	}
+	urgency := map[string]int{"over": -2, "soon": -1}
+	slices.SortStableFunc(page.Rows, func(a, b agreementRow) int {
+		return cmp.Compare(min(urgency[a.Review.Class], urgency[a.End.Class]), min(urgency[b.Review.Class], urgency[b.End.Class]))
+	})
 	return s.write(w, v, http.StatusOK, "agreements", sheet{Title: s.words.say("agreements.title"), Page: page, Nav: "agreements"})
 }
 
@@ -378,7 +383,7 @@ func (s *Server) extendAgreement(w http.ResponseWriter, r *http.Request, v visit
 	if err != nil {
 		return err
 	}
-	on, err := time.Parse(time.DateOnly, typed["ends_on"])
+	on, err := time.Parse(time.DateOnly, typedDay(typed["ends_on"]))
 	if err != nil {
 		return s.agreementPage(w, r, v, http.StatusBadRequest, agreementPage{Typed: typed, Errors: []formError{{"ends_on", s.words.say("cell.error-day")}}})
 	}

@@ -86,6 +86,7 @@ func (s *Server) listApprovals(w http.ResponseWriter, r *http.Request, v visit) 
 type approvalPage struct {
 	proposalLine
 	Digest, ComparedWith string
+	digest               policy.Digest
 	No                   int // of the version compared with
 	Report               reportView
 	Advice               []adviceLine
@@ -96,6 +97,8 @@ type approvalPage struct {
 	Publish              bool
 	CannotPublish        string
 	Withdraw             bool
+	Remind, RemindNow    bool // somebody is missing; and was not asked again today
+	Reminded             []adviceLine
 	Again                bool
 	Changed              time.Time // when another version came into force, for a void proposal
 	Approved             bool      // by the reader's agency
@@ -116,34 +119,61 @@ func (s *Server) showProposal(w http.ResponseWriter, r *http.Request, v visit) e
 
 // proposalPage draws a proposal; with says what was typed and why it was refused.
 func (s *Server) proposalPage(w http.ResponseWriter, r *http.Request, v visit, status int, with approvalPage) error {
+	page, err := s.proposal(r, v, with)
+	if err != nil {
+		return err
+	}
+	title := s.words.say("proposal.title", page.Short)
+	if len(page.Errors) > 0 {
+		title = s.words.say("form.error-title", title)
+	}
+	return s.write(w, v, status, "approval", sheet{Title: title, Page: page, Nav: "approvals"})
+}
+
+// proposal reads a proposal for its page.
+func (s *Server) proposal(r *http.Request, v visit, with approvalPage) (approvalPage, error) {
 	id, err := pathUUID(r, "submission")
 	if err != nil {
-		return s.officeFault(err)
+		return with, s.officeFault(err)
 	}
 	sub, err := s.Office.Submission(r.Context(), v.by(), id)
 	if err != nil {
-		return s.officeFault(err)
+		return with, s.officeFault(err)
 	}
 	refusals, err := s.Office.Refusals(r.Context(), v.by(), id)
 	if err != nil {
-		return s.officeFault(err)
+		return with, s.officeFault(err)
+	}
+	reminders, err := s.Office.Reminders(r.Context(), v.by(), id)
+	if err != nil {
+		return with, s.officeFault(err)
 	}
 	now, err := s.active(r.Context(), v)
 	if err != nil {
-		return s.officeFault(err)
+		return with, s.officeFault(err)
 	}
 	lines, err := s.Office.Versions(r.Context(), v.by())
 	if err != nil {
-		return s.officeFault(err)
+		return with, s.officeFault(err)
 	}
 	agencies := s.agencies(r.Context())
 	page := with
 	page.proposalLine = s.proposalLine(sub, agencies)
-	page.Digest, page.ComparedWith = sub.Digest.String(), sub.ComparedWith.String()
+	page.Digest, page.ComparedWith, page.digest = sub.Digest.String(), sub.ComparedWith.String(), sub.Digest
 	page.No, _ = versionNo(lines, sub.ComparedWith)
 	if sub.Report != nil {
 		page.Report = s.reportView(r.Context(), sub.Report, now.Version, s.proposalExamples(r.Context(), v, sub), "")
 		s.judgeNeeds(&page, v, sub, refusals, agencies)
+	}
+	if open := sub.State == "open" && !sub.Void; open && len(sub.Missing) > 0 && (mayWrite(v) || mayApprove(v)) {
+		page.Remind = true
+		for _, missing := range sub.Missing {
+			i := slices.IndexFunc(reminders, func(x policy.Reminded) bool { return x.Agency == missing })
+			page.RemindNow = page.RemindNow || i < 0 || !s.today(reminders[i].At)
+		}
+	}
+	for _, x := range reminders {
+		page.Reminded = append(page.Reminded, adviceLine{Who: upperFirst(s.missing(r.Context(), []string{x.Agency})[0]), At: x.At})
 	}
 	if sub.Effect != nil {
 		page.Report.Effect = s.effectView(r.Context(), sub.Effect, now.Version)
@@ -179,11 +209,12 @@ func (s *Server) proposalPage(w http.ResponseWriter, r *http.Request, v visit, s
 	if page.Done == "" {
 		page.Done = s.noticeOf(r)
 	}
-	title := s.words.say("proposal.title", page.Short)
-	if len(page.Errors) > 0 {
-		title = s.words.say("form.error-title", title)
-	}
-	return s.write(w, v, status, "approval", sheet{Title: title, Page: page, Nav: "approvals"})
+	return page, nil
+}
+
+// today says whether a moment lies on the present day in London.
+func (s *Server) today(at time.Time) bool {
+	return at.In(london()).Format(time.DateOnly) == s.Now().In(london()).Format(time.DateOnly)
 }
 
 // judgeNeeds says of each approval that is needed how it stands.

@@ -129,6 +129,9 @@ func TestAuditPages(t *testing.T) {
 	})
 	t.Run("a review shows nobody until it is opened, and asks for a finding and how it is known", func(t *testing.T) {
 		queue := auditor.get("/log/reviews")
+		if !regexp.MustCompile(`Review queue \(\d+\)</a>`).MatchString(queue.body) {
+			t.Error("the link to the reviews does not say how many wait")
+		}
 		found := regexp.MustCompile(`href="(/log/reviews/[0-9a-f-]{36})"`).FindStringSubmatch(queue.body)
 		if found == nil {
 			t.Fatalf("the queue is empty:\n%.2000s", queue.body)

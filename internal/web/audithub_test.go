@@ -31,7 +31,7 @@ type sealed struct {
 }
 
 // auditing gives the pages about the log what they stand on.
-func (h *hub) auditing(t *testing.T, db *pgtest.DB, c web.Config, verifier *identity.Verifier) (*web.Auditing, *web.Admin) {
+func (h *hub) auditing(t *testing.T, db *pgtest.DB, c web.Config, verifier *identity.Verifier, change ...func(*tree.Config)) (*web.Auditing, *web.Admin) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -47,11 +47,14 @@ func (h *hub) auditing(t *testing.T, db *pgtest.DB, c web.Config, verifier *iden
 		t.Fatal(err)
 	}
 	h.sealed.tick = make(chan time.Time)
-	h.sealed.tree, err = tree.New(tree.Config{
+	sealing := tree.Config{
 		Pool: db.Pool(t, "sequencer"), Partnership: demo.Partnership, Origin: origin, LogKey: key, Recorder: c.Recorder,
-		Replicas: func() proof.Keys { return proof.NewKeys(own) }, File: filepath.Join(t.TempDir(), "checkpoint"), Now: time.Now, Random: rand.Reader,
-	})
-	if err != nil {
+		Replicas: func() proof.Keys { return proof.NewKeys(own) }, File: filepath.Join(t.TempDir(), "checkpoint"), Pace: time.Nanosecond, Now: time.Now, Random: rand.Reader,
+	}
+	for _, with := range change {
+		with(&sealing)
+	}
+	if h.sealed.tree, err = tree.New(sealing); err != nil {
 		t.Fatal(err)
 	}
 	run(t, func(ctx context.Context) error { h.sealed.tree.Run(ctx, h.sealed.tick); return nil })
@@ -76,12 +79,13 @@ func (h *hub) auditing(t *testing.T, db *pgtest.DB, c web.Config, verifier *iden
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := outbox.New(outbox.Config{Pool: app, Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader, Log: c.Logger})
+	box, err := outbox.New(outbox.Config{Pool: app, Partnership: demo.Partnership, Now: time.Now, Random: rand.Reader, Log: c.Logger, Sources: []outbox.Source{c.Office.Notices}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.reviews, h.outbox = reviews, box
 	keeper := &audit.Keeper{Pool: db.Pool(t, "retention"), Recorder: c.Recorder, Reference: c.Log.Reference, Periods: audit.Periods{"security": 24}, Now: time.Now}
-	return &web.Auditing{Tree: h.sealed.tree, Reader: reader, Keys: keys, Explain: explain, Reviews: reviews, Export: server.ExportLog},
+	return &web.Auditing{Tree: h.sealed.tree, Reader: reader, Keys: keys, Explain: explain, Reviews: reviews, Export: server.ExportLog, Account: server.ExportAccount},
 		&web.Admin{Replica: "test", Reviews: reviews, Keeper: keeper, Outbox: box, Issuers: []identity.IssuerConfig{{URL: "https://issuer.test.example", Agencies: []identity.AgencyBinding{{Agency: "CSC"}}}},
 			Checks: []web.Check{{Name: "database", Test: func(ctx context.Context) (string, error) { return "", app.Ping(ctx) }}}}
 }
@@ -89,11 +93,25 @@ func (h *hub) auditing(t *testing.T, db *pgtest.DB, c web.Config, verifier *iden
 // seal gives every event so far its place in the log, and lets the watch look at it.
 func (h *hub) seal(t *testing.T) {
 	t.Helper()
-	for range 2 { // a tick is taken when the round before it is done
-		select {
-		case h.sealed.tick <- time.Now():
-		case <-time.After(2 * time.Minute):
-			t.Fatal("the log is not sequenced")
+	// A place is given behind every transaction that is still open, also another
+	// test's on the same server.
+	for end := time.Now().Add(2 * time.Minute); ; {
+		for range 2 { // a tick is taken when the round before it is done
+			select {
+			case h.sealed.tick <- time.Now():
+			case <-time.After(2 * time.Minute):
+				t.Fatal("the log is not sequenced")
+			}
+		}
+		var waiting int
+		if err := h.admin.QueryRow(t.Context(), `SELECT count(*) FROM access_event e WHERE NOT EXISTS (SELECT 1 FROM log_leaf l WHERE l.event = e.id)`).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		if waiting == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d events have no place in the log", waiting)
 		}
 	}
 	if err := h.sealed.tree.Check(t.Context()); err != nil {

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -72,6 +73,9 @@ func auditorsWalk(t *testing.T) {
 		if !strings.Contains(w.text(), "Grace Adeyemi") {
 			t.Error("taking the filter away does not widen the list")
 		}
+		w.goTo("/log?part=identity&only=hours")
+		w.full("log-part")
+		w.goTo("/log")
 		w.script(`document.querySelector("#about").value = "Ellie Capstick"`)
 		w.click("Show")
 		w.full("log-error")
@@ -141,6 +145,11 @@ func auditorsWalk(t *testing.T) {
 		w.script(`HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }`) // a browser without a disk
 		w.do(chromedp.Click(chromedp.CSS("form[data-export] button")))
 		w.waitFor(`/^kith-log_.*\.ndjson$/.test(window.saved ?? "")`)
+		w.waitFor(`!document.querySelector("[data-export-done]").hidden`)
+		w.full("log-exports-done")
+		if text := w.text(); !strings.Contains(text, "kith-verify export --key keys.txt kith-log_") || !regexp.MustCompile(`[0-9a-f]{64}`).MatchString(text) {
+			t.Error("the page does not say what came and how to check it")
+		}
 	})
 	t.Run("privacy officer", func(t *testing.T) {
 		w := h.slowWindow(t, browser)

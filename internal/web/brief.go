@@ -3,10 +3,7 @@ package web
 import (
 	"slices"
 	"sort"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // childNow is where one child is, with whom, and who says so.
@@ -123,92 +120,4 @@ func (r *record) news() news {
 		}
 	}
 	return n
-}
-
-// contact is somebody to ring.
-type contact struct{ Name, Work, Line string }
-
-// involved is one service that works with the family, as released entries tell.
-type involved struct {
-	Who, Agency, For, Reach, Since, Heard string
-	first                                 int
-}
-
-// workerFields says where entries name who works with somebody.
-func workerFields() []struct{ section, worker, reach, since string } {
-	return []struct{ section, worker, reach, since string }{
-		{"care-status", "key_worker", "key_worker_contact", "start"},
-		{"mh-involvement", "worker", "contact", "start"},
-		{"sm-involvement", "worker", "contact", "start"},
-		{"probation", "offender_manager", "", ""},
-		{"education", "dsl_contact", "", ""},
-	}
-}
-
-// involved lists who works with whom: the workers whom released entries name,
-// and each service of which anything was released.
-func (r *record) involved() []involved {
-	heard := map[string]string{}
-	forWhom := map[string][]uuid.UUID{}
-	var owners []string
-	for _, c := range r.cards {
-		if !slices.Contains(owners, c.OwnerCode) {
-			owners = append(owners, c.OwnerCode)
-		}
-		heard[c.OwnerCode] = max(heard[c.OwnerCode], c.Recorded)
-		for _, id := range c.People {
-			if !slices.Contains(forWhom[c.OwnerCode], id) {
-				forWhom[c.OwnerCode] = append(forWhom[c.OwnerCode], id)
-			}
-		}
-	}
-	slices.Sort(owners)
-	var out []involved
-	for i, owner := range owners {
-		row := involved{Agency: r.owner(owner), For: joinWords(r.names(forWhom[owner])), Heard: heard[owner], first: i + 1}
-		if a := r.agencies[owner]; a.ContactPhone != "" {
-			row.Reach = strings.TrimPrefix(a.ContactName+", "+a.ContactPhone, ", ")
-		}
-		if owner == "CSC" {
-			row.first = 0
-		}
-		for _, f := range workerFields() {
-			for _, c := range r.of(f.section) {
-				if c.OwnerCode != owner || c.text(f.worker) == "" || c.text("end") != "" || row.Who != "" {
-					continue
-				}
-				row.Who, row.For, row.Since = c.text(f.worker), joinWords(c.Subjects), c.text(f.since)
-				if f.reach != "" && c.text(f.reach) != "" {
-					row.Reach = c.text(f.reach)
-				}
-			}
-		}
-		if row.Who == row.Agency || strings.HasPrefix(row.Who, row.Agency) {
-			row.Who = ""
-		}
-		out = append(out, row)
-	}
-	sort.SliceStable(out, func(i, j int) bool {
-		if (out[i].Who != "") != (out[j].Who != "") {
-			return out[i].Who != ""
-		}
-		return out[i].first < out[j].first
-	})
-	return out
-}
-
-// ring picks three whom one can reach.
-func ring(all []involved) []contact {
-	var out []contact
-	for _, i := range all {
-		if i.Reach == "" || len(out) == 3 {
-			continue
-		}
-		c := contact{Name: i.Who, Work: i.Agency, Line: i.Reach}
-		if c.Name == "" {
-			c.Name, c.Work = i.Agency, ""
-		}
-		out = append(out, c)
-	}
-	return out
 }

@@ -204,7 +204,35 @@ func (w *window) fits(name string) {
 	if ask(w, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)) {
 		w.t.Errorf("%s: the page is wider than the window", name)
 	}
+	w.weigh(name)
 	w.picture(name)
+}
+
+// pageMost is how many bytes a page may transfer beside the cached assets.
+const pageMost = 150_000
+
+// weigh holds the page to its limit, as the browser counted it, and tells how
+// long it took: a person reads the times, no test judges them.
+func (w *window) weigh(name string) {
+	w.t.Helper()
+	raw := ask(w, chromedp.Evaluate[string](`(() => {
+		const page = performance.getEntriesByType("navigation")[0];
+		const more = performance.getEntriesByType("resource").filter(r => !new URL(r.name).pathname.startsWith("/assets/"));
+		return JSON.stringify({Bytes: more.reduce((sum, r) => sum + r.transferSize, page.transferSize), Answer: page.responseEnd - page.requestStart});
+	})()`))
+	var found struct {
+		Bytes  int
+		Answer float64 // ms from the request to its last byte
+	}
+	if err := json.Unmarshal([]byte(raw), &found); err != nil {
+		w.t.Fatal(err)
+	}
+	if found.Bytes > pageMost {
+		w.t.Errorf("%s: %d bytes were transferred beside the assets, of %d", name, found.Bytes, pageMost)
+	}
+	if os.Getenv("KITH_SCREENSHOTS") != "" {
+		w.t.Logf("%s: %.1f kB, answered in %.0f ms", name, float64(found.Bytes)/1000, found.Answer)
+	}
 }
 
 // narrow looks at the page at a phone's width and at 320 px, then goes back.

@@ -66,7 +66,11 @@ func (s *Server) answerConcern(w http.ResponseWriter, r *http.Request, v visit) 
 		return err
 	}
 	form.Action, form.Button = r.URL.Path, s.words.say("answer.do")
-	form.Controls = []*control{{Kind: "area", Name: "answer", Label: s.words.say("answer.label"), Hint: s.words.say("answer.hint"), Rows: 4, Most: reasonMost}}
+	form.Controls = []*control{
+		{Kind: "radios", Name: "upheld", Label: s.words.say("answer.upheld"), Options: []choiceOf{
+			{Value: "yes", Label: s.words.say("answer.upheld-yes"), Hint: s.words.say("answer.upheld-hint")}, {Value: "no", Label: s.words.say("answer.upheld-no")}}},
+		{Kind: "area", Name: "answer", Label: s.words.say("answer.label"), Hint: s.words.say("answer.hint"), Rows: 4, Most: reasonMost},
+	}
 	a.fill(form.Controls)
 	show := func() error {
 		page := smallFormPage{Heading: s.words.say("answer.title"), Text: s.words.say("answer.text"), Form: form, Back: "/concerns"}
@@ -82,11 +86,17 @@ func (s *Server) answerConcern(w http.ResponseWriter, r *http.Request, v visit) 
 		}
 		return show()
 	}
+	upheld := a.text("upheld")
+	if upheld != "yes" && upheld != "no" {
+		form.fail("upheld", s.words.say("answer.upheld-none"))
+	}
 	if a.text("answer") == "" {
 		form.fail("answer", s.words.say("answer.none"))
+	}
+	if len(form.Errors) > 0 {
 		return show()
 	}
-	written, err := s.Door.AnswerConcern(r.Context(), v.by(), disclosure.Change{Once: form.once(r, a), RequestID: v.request}, id, a.text("answer"))
+	written, err := s.Door.AnswerConcern(r.Context(), v.by(), disclosure.Change{Once: form.once(r, a), RequestID: v.request}, id, upheld == "yes", a.text("answer"))
 	if err != nil {
 		if s.refuse(&form, err, func(f string) string { return f }) {
 			return show()

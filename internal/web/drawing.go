@@ -49,6 +49,7 @@ const (
 	columnWidth = 132
 	rowHeight   = 150
 	margin      = 70
+	apartFrom   = 45 // a home's shape keeps this far from the middle of whoever lives elsewhere
 	drawMost    = 30 // more people than this are told in words alone
 )
 
@@ -113,6 +114,7 @@ func (r *record) draw() *drawing {
 	for n := top; n >= 0; n-- {
 		r.placeRow(rows, n, x)
 	}
+	r.betweenColumns(rows, x)
 	// Who is not linked stands apart: the children with the children.
 	for _, id := range apart {
 		n := 0
@@ -243,90 +245,21 @@ func (r *record) placeRow(rows [][]uuid.UUID, n int, x map[uuid.UUID]int) {
 	}
 }
 
-func (r *record) strokes(x map[uuid.UUID]int, y func(uuid.UUID) int) []stroke {
-	var out []stroke
-	half := figureSize / 2
-	for i, u := range r.unions() {
-		p := u.parents[0]
-		from, down := x[p], y(p)+half
-		bar := y(p)
-		if len(u.parents) > 1 {
-			// One line joins the parents; where there are several unions in a row,
-			// each hangs a little lower so that they can be told apart.
-			q := u.parents[len(u.parents)-1]
-			bar = y(p) + half + 8 + 5*(i%3)
-			left, right := min(x[p], x[q]), max(x[p], x[q])
-			together := r.together(p, q)
-			out = append(out, together.marks(left, right, bar)...)
-			out = append(out, stroke{X1: left, Y1: bar, X2: right, Y2: bar, Broken: together.Broken},
-				stroke{X1: x[p], Y1: y(p) + half, X2: x[p], Y2: bar}, stroke{X1: x[q], Y1: y(q) + half, X2: x[q], Y2: bar})
-			from, down = (left+right)/2, bar
-		}
-		// The names of the parents stand below them: the children's line passes
-		// between them.
-		if len(u.children) == 0 {
+// betweenColumns moves a row in which nobody is drawn as a parent or a child by
+// half a column: its dotted lines then pass between those below.
+func (r *record) betweenColumns(rows [][]uuid.UUID, x map[uuid.UUID]int) {
+	var drawn []uuid.UUID
+	for _, u := range r.unions() {
+		drawn = append(append(drawn, u.parents...), u.children...)
+	}
+	for n := 2; n < len(rows); n++ {
+		if slices.ContainsFunc(rows[n], func(id uuid.UUID) bool { return slices.Contains(drawn, id) }) {
 			continue
 		}
-		branch := y(u.children[0]) - half - 18 - 5*(i%3)
-		out = append(out, stroke{X1: from, Y1: down, X2: from, Y2: branch})
-		left, right := from, from
-		for _, c := range u.children {
-			left, right = min(left, x[c]), max(right, x[c])
-			out = append(out, stroke{X1: x[c], Y1: branch, X2: x[c], Y2: y(c) - half})
-		}
-		out = append(out, stroke{X1: left, Y1: branch, X2: right, Y2: branch})
-	}
-	for _, l := range r.view.Links {
-		if parental(l.Relation) {
-			continue
-		}
-		s := stroke{X1: x[l.From], Y1: y(l.From) + half, X2: x[l.To], Y2: y(l.To) - half, Dotted: true, Word: l.Relation}
-		s.WX, s.WY = (s.X1+s.X2)/2+6, (s.Y1+s.Y2)/2
-		out = append(out, s)
-	}
-	return out
-}
-
-// pair is how two adults' line is drawn.
-type pair struct {
-	Broken  bool // lived together
-	Strokes int  // one apart, two divorced
-	Year    string
-}
-
-// together reads what was told of a couple; where accounts differ the line
-// stays plain and the words have both.
-func (r *record) together(a, b uuid.UUID) pair {
-	status, until, told := "", "", 0
-	for _, c := range r.view.Couples {
-		if c.A == a && c.B == b || c.A == b && c.B == a {
-			if status != c.Status {
-				told++
-			}
-			status, until = c.Status, c.Until
+		for _, id := range rows[n] {
+			x[id] += columnWidth / 2
 		}
 	}
-	p := pair{Broken: status == "together", Strokes: map[string]int{"separated": 1, "divorced": 2}[status]}
-	if told > 1 {
-		return pair{}
-	}
-	if p.Strokes > 0 && len(until) > 4 {
-		p.Year = until[:4]
-	}
-	return p
-}
-
-// marks are the strokes across a couple's line, with the year where it is known.
-func (p pair) marks(left, right, bar int) []stroke {
-	var out []stroke
-	for i := range p.Strokes {
-		at := (left*3+right)/4 + i*7
-		out = append(out, stroke{X1: at - 4, Y1: bar + 9, X2: at + 4, Y2: bar - 9})
-	}
-	if p.Year != "" {
-		out[0].Word, out[0].WX, out[0].WY = p.Year, (left*3+right)/4-12, bar-14
-	}
-	return out
 }
 
 // homeShapes draws a home around those who live there, where nobody else would
@@ -346,7 +279,7 @@ func (r *record) homeShapes(x map[uuid.UUID]int, y func(uuid.UUID) int) []homeSh
 		s.W, s.H = right-s.X, bottom-s.Y
 		inside := false
 		for id, px := range x {
-			inside = inside || !slices.Contains(h.ids, id) && px > s.X && px < right && y(id) > s.Y && y(id) < bottom
+			inside = inside || !slices.Contains(h.ids, id) && px+apartFrom > s.X && px-apartFrom < right && y(id) > s.Y && y(id) < bottom
 		}
 		if !inside {
 			out = append(out, s)

@@ -24,7 +24,8 @@ type familyPage struct {
 	News     news
 	Ring     []contact
 	Involved []involved
-	Holders  []disclosure.Holder
+	All      int // rows of who is involved
+	Holders  []holding
 	Notice   disclosure.Notice
 	Stories  []storyCard
 	Drawing  *drawing
@@ -48,6 +49,9 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil || done {
 		return err
 	}
+	if err := s.involve(r, v, rec); err != nil {
+		return err
+	}
 	page := rec.familyPage(s.Checklist, lineFilter(r.URL.Query()))
 	page.Manages = manages(v.by())
 	return s.write(w, v, http.StatusOK, "family", s.sheetOf(rec, choice, page))
@@ -68,6 +72,14 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request, v visit) (*recor
 		return nil, choice, false, err
 	}
 	return newRecord(view, version, s.agencies(r.Context()), v.by().Kind, s.words, s.Now(), before), choice, false, nil
+}
+
+// involve adds who else of the reader's agency works with the family.
+func (s *Server) involve(r *http.Request, v visit, rec *record) error {
+	var err error
+	rec.reader, rec.agency = v.by().Worker, v.by().Agency
+	rec.colleagues, err = s.Door.Colleagues(r.Context(), v.by(), rec.view)
+	return err
 }
 
 // sheetOf is what every page about a family carries.
@@ -102,12 +114,12 @@ func (r *record) topLabels() []label {
 }
 
 func (r *record) familyPage(checks []ChecklistItem, f filter) familyPage {
-	page := familyPage{Family: r.view.Family.String(), Name: r.familyName(), Notice: r.view.Notice, Holders: r.view.Holders}
+	page := familyPage{Family: r.view.Family.String(), Name: r.familyName(), Notice: r.view.Notice, Holders: r.holdings()}
 	page.Status = r.status()
 	page.Children = r.childrenNow()
 	page.Risk = r.risks()
 	page.Involved = r.involved()
-	page.Ring = ring(page.Involved)
+	page.Ring, page.All = ring(page.Involved), len(page.Involved)+len(page.Holders)
 	page.Stories = r.stories()
 	page.Drawing = r.draw()
 	page.Words, page.Persons, page.Couples = r.homes(), r.personWords(), r.coupleWords()

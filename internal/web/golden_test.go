@@ -11,10 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 
-	"kith/internal/audit"
-	"kith/internal/audit/proof"
 	"kith/internal/disclosure"
 	"kith/internal/identity"
 	"kith/internal/policy"
@@ -134,29 +131,6 @@ func TestStrangeNamesStayText(t *testing.T) {
 	}, seen{}))
 	if strings.Contains(page, "<script>alert") || strings.Contains(page, "<img") {
 		t.Error("markup came through")
-	}
-}
-
-func TestNewIsWhatTheLastVisitDidNotHave(t *testing.T) {
-	t.Parallel()
-	entry := uuid.MustParse("11111111-2222-4333-8444-555555555555")
-	read := func(ago time.Duration, version int) audit.Record {
-		return audit.Record{Occurred: day22().Add(-ago), Released: []audit.Released{{Entries: []proof.EntryRef{{Entry: entry, Version: version}}}}}
-	}
-	for name, c := range map[string]struct {
-		records []audit.Record
-		ago     time.Duration
-		version int
-	}{
-		"first visit":                    {[]audit.Record{read(0, 1)}, 0, 0},
-		"a reload is the same visit":     {[]audit.Record{read(0, 2), read(time.Hour, 1), read(3*time.Hour, 1)}, 0, 0},
-		"a long sitting is one visit":    {[]audit.Record{read(0, 3), read(3*time.Hour, 2), read(6*time.Hour, 1)}, 0, 0},
-		"yesterday's pages count as one": {[]audit.Record{read(0, 5), read(24*time.Hour, 2), read(26*time.Hour, 3), read(48*time.Hour, 4)}, 24 * time.Hour, 3},
-	} {
-		got := visitBefore(c.records, day22())
-		if c.ago == 0 && !got.at.IsZero() || c.ago != 0 && !got.at.Equal(day22().Add(-c.ago)) || got.entries[entry] != c.version {
-			t.Errorf("%s: visit of %s with version %d", name, got.at, got.entries[entry])
-		}
 	}
 }
 

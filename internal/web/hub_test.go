@@ -23,9 +23,11 @@ import (
 
 	"kith/internal/agreement"
 	"kith/internal/audit"
+	"kith/internal/audit/tree"
 	"kith/internal/demo"
 	"kith/internal/disclosure"
 	"kith/internal/identity"
+	"kith/internal/outbox"
 	"kith/internal/policy"
 	"kith/internal/postgres"
 	"kith/internal/postgres/pgtest"
@@ -44,9 +46,12 @@ type hub struct {
 	output  *lines // what the face logged
 	weigher *disclosure.Weigher
 	sealed  sealed
+	reviews *disclosure.Reviews
+	outbox  *outbox.Box
 }
 
-func newHub(t *testing.T) *hub {
+// newHub starts one; change is for what a test has otherwise about the log.
+func newHub(t *testing.T, change ...func(*tree.Config)) *hub {
 	t.Helper()
 	ctx := context.Background()
 	db := pgtest.New(t)
@@ -117,7 +122,7 @@ func newHub(t *testing.T) *hub {
 		Agreements: register,
 		Papers:     &disclosure.Papers{Door: door, Directory: directory, Agreements: register, Log: h.log},
 	}
-	config.Audit, config.Admin = h.auditing(t, db, config, verifier)
+	config.Audit, config.Admin = h.auditing(t, db, config, verifier, change...)
 	pages, err := web.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -213,6 +218,9 @@ func (b *browser) send(method, to string, form url.Values, change ...func(*http.
 		b.t.Fatal(err)
 	}
 	if strings.HasPrefix(to, b.h.base) {
+		if len(raw) > pageMost && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+			b.t.Errorf("%s %s has %d bytes, of %d that a page may have", method, req.URL.Path, len(raw), pageMost)
+		}
 		for _, c := range res.Cookies() {
 			if c.MaxAge < 0 {
 				delete(b.cookies, c.Name)

@@ -50,7 +50,7 @@ func (s *Server) chooseAccount(w http.ResponseWriter, r *http.Request, v visit) 
 		return notShown(disclosure.Call{})
 	}
 	person := strings.TrimSpace(r.PostForm.Get("person"))
-	page := accountPage{Person: person, From: r.PostForm.Get("from"), Until: r.PostForm.Get("until")}
+	page := accountPage{Person: person, From: typedDay(r.PostForm.Get("from")), Until: typedDay(r.PostForm.Get("until"))}
 	if kind := aboutKind(person); kind != "person" && kind != "family-id" {
 		page.Errors = append(page.Errors, formError{"person", s.words.say("account.error-person")})
 	}
@@ -144,6 +144,24 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, v visit) er
 	return s.accountPage(w, r, v, page, sheet{Receipt: receipt.String()})
 }
 
+// fileAccount gives an account as a table: the JSON face makes it, so that it is
+// the same file from both.
+func (s *Server) fileAccount(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := r.ParseForm(); err != nil {
+		return notShown(disclosure.Call{})
+	}
+	person := r.PostForm.Get("person")
+	from, until, err := readPeriod(r.PostForm.Get("from"), r.PostForm.Get("until"))
+	if kind := aboutKind(person); err != nil || kind != "person" && kind != "family-id" {
+		return notShown(disclosure.Call{})
+	}
+	inner := r.Clone(r.Context())
+	inner.Method = http.MethodGet
+	inner.URL = &url.URL{Path: "/v1/people/" + person + "/disclosures",
+		RawQuery: url.Values{"format": {"csv"}, "from": {from.UTC().Format(time.RFC3339)}, "until": {until.UTC().Format(time.RFC3339)}}.Encode()}
+	return s.Audit.Account(w, inner, v.by(), v.request, person)
+}
+
 // add puts a line into its month.
 func (p *accountPage) add(line accountLine, at time.Time) {
 	if len(line.Parts) == 0 {
@@ -204,7 +222,7 @@ func (s *Server) showUse(w http.ResponseWriter, r *http.Request, v visit) error 
 	if err != nil {
 		return err
 	}
-	page := usePage{auditHead: head, Owner: v.by().Agency, From: q.Get("from"), Until: q.Get("until")}
+	page := usePage{auditHead: head, Owner: v.by().Agency, From: typedDay(q.Get("from")), Until: typedDay(q.Get("until"))}
 	if v.by().Has(roleAuditor) {
 		page.Owner = q.Get("owner")
 		page.Owners = say.agencyPicks(s.words.say("use.choose"), page.Owner)

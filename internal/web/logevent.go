@@ -67,7 +67,7 @@ func (s *Server) explainEvent(w http.ResponseWriter, r *http.Request, v visit) e
 	if err != nil {
 		return err
 	}
-	head, err := s.auditHead(r, v, false)
+	head, err := s.auditHead(r, v, true)
 	if err != nil {
 		return err
 	}
@@ -94,8 +94,13 @@ func (s *Server) explainEvent(w http.ResponseWriter, r *http.Request, v visit) e
 			page.Paragraphs = append(page.Paragraphs, explainedParagraph{titles[i], text})
 		}
 	}
-	for i := range x.Released {
-		page.Parts = append(page.Parts, s.explainedPart(&x.Released[i]))
+	released := x.Released
+	if x.Printed != nil {
+		released = x.Printed.Released
+		page.Related = append(page.Related, relatedLink{s.words.say("explained.printed-from"), "/log/" + x.Printed.Read.String()})
+	}
+	for i := range released {
+		page.Parts = append(page.Parts, s.explainedPart(&released[i]))
 	}
 	if x.Withheld != nil {
 		page.Asked, page.Withheld = true, *x.Withheld

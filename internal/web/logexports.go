@@ -4,9 +4,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"kith/internal/audit"
 	"kith/internal/audit/tree"
 	"kith/internal/disclosure"
 )
@@ -20,6 +22,10 @@ type exportsPage struct {
 	Auditor bool
 	Leaves  bool // there is a tree, so that a proven file can be made
 }
+
+// exportCounted is the most events that are counted before a file is begun: more
+// take longer than it is worth.
+const exportCounted = 1_000_000
 
 func exportFormats() []string { return []string{"ndjson", "csv", "fhir"} }
 
@@ -97,7 +103,11 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request, v visit) error {
 	inner.URL = &url.URL{Path: "/v1/access-events/export", RawQuery: url.Values{"format": {format}, "from": {first.UTC().Format(time.RFC3339)}, "until": {last.UTC().Format(time.RFC3339)}}.Encode()}
 	ending := map[string]string{"ndjson": "ndjson", "csv": "csv", "fhir": "fhir.ndjson"}[format]
 	w.Header().Set("Content-Disposition", `attachment; filename="`+strings.Join([]string{"kith-log", from, until}, "_")+"."+ending+`"`)
+	if n, err := s.Log.Count(r.Context(), logScope(v.by()), audit.Filter{From: first, Until: last}, exportCounted); err == nil && n >= 0 {
+		w.Header().Set("Kith-Events", strconv.Itoa(n)) // for the page's script, which says how far it is
+	}
 	if err := s.Audit.Export(w, inner, v.by(), v.request); err != nil {
+		w.Header().Del("Kith-Events")
 		w.Header().Del("Content-Disposition") // nothing has left: what comes now is a page
 		return err
 	}

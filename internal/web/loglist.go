@@ -32,7 +32,8 @@ type logFilter struct {
 	What        string // kind of event; "" the accesses, "all" everything
 	Worker      string
 	About       string // person or family, by reference
-	Only        string // emergency, declared
+	Part        string // of the record, that was shown
+	Only        string // emergency, declared, hours
 }
 
 func (f *logFilter) fields() []struct {
@@ -43,7 +44,7 @@ func (f *logFilter) fields() []struct {
 		name string
 		to   *string
 	}{{"from", &f.From}, {"until", &f.Until}, {"agency", &f.Agency}, {"purpose", &f.Purpose}, {"outcome", &f.Outcome}, {"what", &f.What},
-		{"worker", &f.Worker}, {"about", &f.About}, {"only", &f.Only}}
+		{"worker", &f.Worker}, {"about", &f.About}, {"part", &f.Part}, {"only", &f.Only}}
 }
 
 func readLogFilter(v url.Values) logFilter {
@@ -51,6 +52,7 @@ func readLogFilter(v url.Values) logFilter {
 	for _, x := range f.fields() {
 		*x.to = strings.TrimSpace(v.Get(x.name))
 	}
+	f.From, f.Until = typedDay(f.From), typedDay(f.Until)
 	return f
 }
 
@@ -100,6 +102,11 @@ func logKinds() []audit.Kind {
 
 const logEverything = "all"
 
+// logOnly are the marks that a list can be narrowed to; "" is everything.
+func logOnly() []string { return []string{"", "emergency", "declared", onlyHours} }
+
+const onlyHours = "hours" // outside working hours
+
 type logPage struct {
 	auditHead
 	Filter    logFilter
@@ -107,6 +114,7 @@ type logPage struct {
 	Chosen    []chosenFilter
 	Agencies  []pick
 	Purposes  []pick
+	Parts     []pick
 	Outcomes  []pick
 	Whats     []pick
 	Onlys     []pick
@@ -183,7 +191,10 @@ func (s *Server) logErrors(f *logFilter) []formError {
 	if f.About != "" && aboutKind(f.About) == "" {
 		add("about", "log.error-about")
 	}
-	if f.Only != "" && f.Only != "emergency" && f.Only != "declared" ||
+	if !plainCode(f.Part) {
+		add("part", "log.error-choice")
+	}
+	if !slices.Contains(logOnly(), f.Only) ||
 		f.Outcome != "" && !slices.Contains(logOutcomes(), audit.Outcome(f.Outcome)) ||
 		f.What != "" && f.What != logEverything && !slices.Contains(logKinds(), audit.Kind(f.What)) {
 		add("only", "log.error-choice")
@@ -213,12 +224,15 @@ func aboutKind(text string) string {
 
 // of turns the filter of a page into the log's, and what to note of it.
 func (s *Server) logFilterOf(r *http.Request, v visit, f logFilter) (audit.Filter, audit.Event, error) {
-	out := audit.Filter{Agency: f.Agency, Purpose: f.Purpose, Outcome: audit.Outcome(f.Outcome), Emergency: f.Only == "emergency", Declared: f.Only == "declared"}
+	out := audit.Filter{Agency: f.Agency, Purpose: f.Purpose, Outcome: audit.Outcome(f.Outcome), Emergency: f.Only == "emergency", Declared: f.Only == "declared", Section: f.Part}
 	from, until, err := f.days(s.Now())
 	if err != nil {
 		return out, audit.Event{}, err
 	}
 	out.From, out.Until = from, until.AddDate(0, 0, 1)
+	if f.Only == onlyHours {
+		out.Outside = s.Audit.Reviews.Hours(out.From, out.Until)
+	}
 	switch f.What {
 	case "":
 		out.Class = audit.ClassAccess
@@ -277,7 +291,7 @@ func (s *Server) logPage(w http.ResponseWriter, r *http.Request, v visit, f logF
 		return err
 	}
 	page := logPage{auditHead: head, Filter: f, Errors: errs, Chosen: s.chosenFilters(f, say), Use: true,
-		Agencies: say.agencyPicks(s.words.say("log.all-agencies"), f.Agency), Purposes: say.purposePicks(s.words.say("log.all-purposes"), f.Purpose)}
+		Agencies: say.agencyPicks(s.words.say("log.all-agencies"), f.Agency), Purposes: say.purposePicks(s.words.say("log.all-purposes"), f.Purpose), Parts: say.partPicks(s.words.say("log.all-parts"), f.Part)}
 	page.Outcomes = []pick{{Text: s.words.say("log.all-outcomes"), Chosen: f.Outcome == ""}}
 	for _, o := range logOutcomes() {
 		page.Outcomes = append(page.Outcomes, pick{Value: string(o), Text: s.words.say("outcome." + string(o)), Chosen: f.Outcome == string(o)})
@@ -287,7 +301,7 @@ func (s *Server) logPage(w http.ResponseWriter, r *http.Request, v visit, f logF
 		page.Whats = append(page.Whats, pick{Value: string(k), Text: s.words.say("event." + string(k)), Chosen: f.What == string(k)})
 	}
 	page.Whats = append(page.Whats, pick{Value: logEverything, Text: s.words.say("log.everything"), Chosen: f.What == logEverything})
-	for _, only := range []string{"", "emergency", "declared"} {
+	for _, only := range logOnly() {
 		page.Onlys = append(page.Onlys, pick{Value: only, Text: s.words.say("log.only-" + only), Chosen: f.Only == only})
 	}
 	sh := sheet{Title: s.words.say("log.title"), Nav: "log"}
@@ -346,6 +360,7 @@ func (s *Server) chosenFilters(f logFilter, say inWords) []chosenFilter {
 	}
 	add("agency", f.Agency, say.agency(f.Agency))
 	add("purpose", f.Purpose, say.purpose(f.Purpose))
+	add("part", f.Part, say.part(f.Part))
 	add("outcome", f.Outcome, s.words.known("outcome."+f.Outcome, f.Outcome))
 	if f.What == logEverything {
 		add("what", f.What, s.words.say("log.everything"))

@@ -88,7 +88,7 @@ func (s *Server) standsOut(r *http.Request, v visit, f logFilter, say inWords, p
 	days := int(until.Sub(from).Hours()/24+.5) + 1
 	page.Heading = s.words.count("log.heading-days", days)
 	switch {
-	case f.Worker != "" || f.About != "" || f.Only == "declared" || f.What == logEverything:
+	case f.Worker != "" || f.About != "" || f.Part != "" || f.Only == "declared" || f.Only == onlyHours || f.What == logEverything:
 		page.NoPicture = s.words.say("log.no-picture")
 		return nil
 	case days > pictureDays:
@@ -161,9 +161,12 @@ func (s *Server) tellStanding(by map[string][]tally, from time.Time, days int, s
 	if days > 1 {
 		page.Standing = append(page.Standing, s.words.say("log.most", day(slices.Index(perDay, slices.Max(perDay)))))
 	}
-	if all.refused > 0 {
+	switch {
+	case all.refused > 1 && worst.n == all.refused:
+		page.Standing = append(page.Standing, s.words.say("log.refused-all", all.refused, say.agency(worst.agency), day(worst.day)))
+	case all.refused > 0:
 		page.Standing = append(page.Standing, s.words.count("log.refused", all.refused, worst.n, say.agency(worst.agency), day(worst.day)))
-	} else {
+	default:
 		page.Standing = append(page.Standing, s.words.say("log.refused-none"))
 	}
 	if all.emergency > 0 {

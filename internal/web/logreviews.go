@@ -301,7 +301,7 @@ func (s *Server) reviewFigures(w http.ResponseWriter, r *http.Request, v visit) 
 	if err != nil {
 		return err
 	}
-	page := figuresPage{auditHead: head, From: r.URL.Query().Get("from"), Until: r.URL.Query().Get("until")}
+	page := figuresPage{auditHead: head, From: typedDay(r.URL.Query().Get("from")), Until: typedDay(r.URL.Query().Get("until"))}
 	if page.From == "" {
 		page.From = s.Now().In(london()).AddDate(0, -3, 0).Format(time.DateOnly)
 	}

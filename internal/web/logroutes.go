@@ -25,6 +25,8 @@ type Auditing struct {
 	Reviews *disclosure.Reviews
 	// Export streams a file of the log; the query is that of the JSON face's route.
 	Export func(w http.ResponseWriter, r *http.Request, p identity.Principal, request string) error
+	// Account streams one person's account as a table, likewise.
+	Account func(w http.ResponseWriter, r *http.Request, p identity.Principal, request, person string) error
 	// ExportTime bounds one file; default half an hour.
 	ExportTime time.Duration
 }
@@ -46,6 +48,8 @@ func (s *Server) auditRoutes() {
 	s.mux.Get("/log/state", s.auditor(s.showLogState))
 	s.mux.Get("/log/state/checkpoint", s.auditor(s.fileCheckpoint))
 	s.mux.Get("/log/state/keys", s.auditor(s.fileKeys))
+	s.mux.Get("/log/alerts/{alert}", s.auditor(s.settleAlert(s.Audit.Reviews, "/log/state")))
+	s.mux.Post("/log/alerts/{alert}", s.auditor(s.settleAlert(s.Audit.Reviews, "/log/state")))
 	s.mux.Get("/log/reviews", s.auditor(s.listReviews))
 	s.mux.Get("/log/reviews/figures", s.auditor(s.reviewFigures))
 	s.mux.Get("/log/reviews/{review}", s.auditor(s.showReview))
@@ -53,6 +57,7 @@ func (s *Server) auditRoutes() {
 	s.mux.Post("/log/reviews/{review}/close", s.auditor(s.closeReview))
 	s.mux.Get("/log/person", s.only(s.showAccount, roleAuditor, rolePrivacyOfficer, roleSubjectAccess))
 	s.mux.Post("/log/person", s.only(s.chooseAccount, roleAuditor, rolePrivacyOfficer, roleSubjectAccess))
+	s.mux.Post("/log/person/file", s.within(s.Audit.ExportTime, formMost, s.signedIn(s.forRoles(s.fileAccount, roleAuditor, rolePrivacyOfficer, roleSubjectAccess))))
 	s.mux.Get("/log/use", s.auditor(s.showUse))
 	s.mux.Get("/log/exports", s.auditor(s.showExports))
 	s.mux.Post("/log/exports", s.within(s.Audit.ExportTime, formMost, s.signedIn(s.forRoles(s.export, roleAuditor, rolePrivacyOfficer))))
@@ -116,12 +121,30 @@ func (s *Server) auditPages(p identity.Principal) bool {
 type auditHead struct {
 	State *logState // nil: not on this page
 	Scope string    // for what, and how much of the log
+	Queue string    // how many reviews are not settled, for the link to them; "" none
 }
+
+// queueMost is where the count at the link to the reviews ends.
+const queueMost = 99
+
+func (h auditHead) queue() string { return h.Queue }
 
 func (s *Server) auditHead(r *http.Request, v visit, state bool) (auditHead, error) {
 	h := auditHead{Scope: s.words.say("audit.scope-all")}
 	if !v.by().Has(roleAuditor) {
 		h.Scope = s.words.say("audit.scope-agency", s.agencyName(v.by().Agency))
+	}
+	if s.auditPages(v.by()) {
+		n, err := s.Log.CountReviews(r.Context(), logScope(v.by()), v.by().Worker, queueMost+1)
+		if err != nil {
+			return h, err
+		}
+		switch {
+		case n > queueMost:
+			h.Queue = s.words.say("nav.queue-more", queueMost)
+		case n > 0:
+			h.Queue = s.words.say("nav.queue", n)
+		}
 	}
 	if !state {
 		return h, nil
@@ -196,6 +219,15 @@ func (w inWords) purposePicks(all, chosen string) []pick {
 	return list
 }
 
+// partPicks are the parts of the record in the catalogue's order.
+func (w inWords) partPicks(all, chosen string) []pick {
+	list := []pick{{Text: all, Chosen: chosen == ""}}
+	for _, x := range w.version.Sections {
+		list = append(list, pick{Value: x.Code, Text: upperFirst(x.Name), Chosen: x.Code == chosen})
+	}
+	return list
+}
+
 // logTime is a time as the log's lists have it: 12 Nov, 13:56:07, with the year
 // where it is another.
 func logTime(t, now time.Time) string {
@@ -209,6 +241,26 @@ func logTime(t, now time.Time) string {
 // londonDay is the beginning of a day such as 2026-11-02.
 func londonDay(text string) (time.Time, error) {
 	return time.ParseInLocation(time.DateOnly, text, london())
+}
+
+// typedDay turns a day as the UK writes it, such as 12 Nov 2026 or 12/11/2026, into
+// the one form that addresses have. What is no day stays as it was typed.
+func typedDay(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	for _, form := range []string{time.DateOnly, "2 Jan 2006", "2 January 2006", "2/1/2006", "2/1/06", "2.1.2006", "2 1 2006"} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.Format(time.DateOnly)
+		}
+	}
+	return text
+}
+
+// shownDay is a day in a field to be typed into: 12 Nov 2026.
+func shownDay(text string) string {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t.Format("2 Jan 2006")
+	}
+	return text
 }
 
 // parseUUID reads an id in the one form in which it is written.

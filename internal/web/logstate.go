@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"kith/internal/audit"
@@ -64,12 +65,18 @@ func (s *Server) logState(ctx context.Context) (logState, error) {
 		}
 		st.Why = append(st.Why, s.words.say(key, slots...))
 	}
-	for _, reason := range a.Tree.Gate().Reasons() {
-		switch reason := tree.Reason(reason); reason {
+	stops := map[tree.Reason]bool{}
+	for _, stopped := range a.Tree.Gate().Reasons() {
+		reason, detail, _ := strings.Cut(strings.TrimSuffix(stopped, ")"), " (")
+		stops[tree.Reason(reason)] = true
+		switch tree.Reason(reason) {
 		case tree.ReasonUnchecked, tree.ReasonRolledBack, tree.ReasonBroken, tree.ReasonLag, tree.ReasonQuorum:
-			worse(logBroken, "state.why-"+string(reason))
+			worse(logBroken, "state.why-"+reason)
 		default:
-			worse(logBroken, "state.why-other", string(reason))
+			worse(logBroken, "state.why-other", reason)
+		}
+		if detail != "" {
+			st.Why[len(st.Why)-1] += " " + upperFirst(detail) + "."
 		}
 	}
 	published, err := a.Reader.Published(ctx)
@@ -87,16 +94,25 @@ func (s *Server) logState(ctx context.Context) (logState, error) {
 		}
 	}
 	now := a.Tree.Status()
-	if now.Late && !slices.Contains(a.Tree.Gate().Reasons(), string(tree.ReasonLag)) {
+	if now.Late && !stops[tree.ReasonLag] {
 		worse(logLate, "state.why-late", now.Lag.Round(time.Second))
 	}
-	if !now.Quorum && a.Tree.Quorum > 0 && !slices.Contains(a.Tree.Gate().Reasons(), string(tree.ReasonQuorum)) {
+	if !now.Quorum && a.Tree.Quorum > 0 && !stops[tree.ReasonQuorum] {
 		worse(logLate, "state.why-witness")
+	}
+	agree := len(st.checkpoint.Witnesses)
+	for _, w := range a.witnesses(st.checkpoint) {
+		if w.State == witnessDisagrees {
+			worse(logLate, "state.why-disagrees", w.Name)
+		}
+		if now.Leading && w.State == witnessSigned && !slices.Contains(st.checkpoint.Witnesses, w.Name) {
+			agree++ // it signed the one before: the newest is a moment old
+		}
 	}
 	st.Events = thousands(int(st.checkpoint.Size))
 	st.Waiting = s.words.say("state.waiting", fmt.Sprintf("%.1f", now.Lag.Seconds()))
 	if n := len(a.Tree.Witnesses); n > 0 {
-		st.Witnesses = s.words.say("state.witnesses", len(st.checkpoint.Witnesses), n)
+		st.Witnesses = s.words.say("state.witnesses", min(agree, n), n)
 	} else {
 		st.Witnesses = s.words.say("state.witnesses-none")
 	}
@@ -119,9 +135,35 @@ type logStatePage struct {
 	Alerts    []alertLine
 }
 
+// The states of a witness, as the words have them.
+const (
+	witnessSigned    = "signed"
+	witnessUnasked   = "unasked"
+	witnessSilent    = "silent"
+	witnessDisagrees = "disagrees"
+)
+
 type witnessLine struct {
-	Name   string
-	Signed bool
+	Name, State, Text string
+}
+
+// witnesses are those of the configuration and what each says: as this replica
+// was answered where it asks, else by what the checkpoint carries.
+func (a *Auditing) witnesses(cp proof.Signed) []witnessLine {
+	var out []witnessLine
+	for _, w := range a.Tree.Answers() {
+		line := witnessLine{Name: w.Name, State: witnessSilent}
+		switch {
+		case w.Disagrees:
+			line.State = witnessDisagrees
+		case w.Signed || slices.Contains(cp.Witnesses, w.Name):
+			line.State = witnessSigned
+		case w.At.IsZero():
+			line.State = witnessUnasked
+		}
+		out = append(out, line)
+	}
+	return out
 }
 
 type keyLine struct{ Name, Fingerprint string }
@@ -130,6 +172,8 @@ type alertLine struct {
 	Reference, What string
 	Raised          time.Time
 	Review          string
+	Settle          string // where it stands in no review
+	Taken           bool   // somebody looks into it
 }
 
 // showLogState is the log as a whole: what anybody may check, and how.
@@ -151,8 +195,9 @@ func (s *Server) showLogState(w http.ResponseWriter, r *http.Request, v visit) e
 		for _, k := range keys.Logs {
 			page.LogKeys = append(page.LogKeys, keyLine{k.Name, k.Fingerprint()})
 		}
-		for _, k := range keys.Witnesses {
-			page.Named = append(page.Named, witnessLine{k.Name, slices.Contains(st.checkpoint.Witnesses, k.Name)})
+		page.Named = a.witnesses(st.checkpoint)
+		for i, w := range page.Named {
+			page.Named[i].Text = s.words.say("state.partner-"+w.State, w.Name)
 		}
 		if known, err := a.Tree.LastKnown(); err == nil && known.Size > 0 {
 			page.Known, page.Remembers = known, true
@@ -163,18 +208,23 @@ func (s *Server) showLogState(w http.ResponseWriter, r *http.Request, v visit) e
 	if err != nil {
 		return s.reviewFault(err)
 	}
-	sh.Receipt, page.Alerts = list.Receipt, s.alertLines(list.Alerts)
+	sh.Receipt, page.Alerts = list.Receipt, s.alertLines(list.Alerts, "/log")
 	sh.Page = page
 	return s.write(w, v, http.StatusOK, "logstate", sh)
 }
 
-func (s *Server) alertLines(list []audit.Alert) []alertLine {
+// alertLines are alerts with where each is settled: under this address, or in its
+// review.
+func (s *Server) alertLines(list []audit.Alert, under string) []alertLine {
 	var out []alertLine
 	for _, a := range list {
 		line := alertLine{Reference: a.Reference(), What: s.words.known("alert."+a.Kind, a.Kind), Raised: a.Raised}
 		if a.Review != nil {
 			line.Review = "/log/reviews/" + a.Review.String()
+		} else {
+			line.Settle = under + "/alerts/" + a.ID.String()
 		}
+		line.Taken = a.Taken != nil
 		out = append(out, line)
 	}
 	return out
@@ -203,7 +253,12 @@ func (s *Server) fileKeys(w http.ResponseWriter, _ *http.Request, _ visit) error
 
 // giveFile answers with a small text to be kept.
 func giveFile(w http.ResponseWriter, name string, body []byte) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	return giveAs(w, "text/plain; charset=utf-8", name, body)
+}
+
+// giveAs answers with a small file to be kept.
+func giveAs(w http.ResponseWriter, kind, name string, body []byte) error {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // an answer that nobody reads any more is not our failure

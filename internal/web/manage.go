@@ -235,7 +235,7 @@ func (s *Server) ending(w http.ResponseWriter, r *http.Request, v visit, name, k
 	if err := s.saved(r, v, form); err != nil {
 		return err
 	}
-	return s.managed(w, v, written, s.words.say(key+".saved"), back, s.words.say("work.back"))
+	return s.managed(w, v, written, s.words.say(key+".saved"), back, s.words.known(key+".back", s.words.say("work.back")))
 }
 
 // endWork ends an involvement.

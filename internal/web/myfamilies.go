@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -219,67 +220,28 @@ type seen struct {
 	entries map[uuid.UUID]int
 }
 
-// lastVisit finds what the reader was shown of this family before this sitting,
-// from the reader's own events alone. The event of the present read is among
-// them. It is no view of the log: nothing of it is shown.
+// lastVisit finds what the reader was shown of this family before this sitting.
+// The event of the present read is among the reader's own, and no part of it.
 func (s *Server) lastVisit(ctx context.Context, v visit, family uuid.UUID) (seen, error) {
-	records, _, err := s.Log.List(ctx, audit.OwnScope(v.by().Worker), audit.Filter{
-		Worker: v.by().Worker, Family: family, Kind: audit.KindRead, Outcome: audit.OutcomeReleased,
-	}, audit.Page{Limit: 200})
+	visits, err := s.Log.LastVisits(ctx, v.by().Worker, family, s.Now(), sitting)
 	if err != nil {
 		return seen{}, err
 	}
-	return visitBefore(whole(records), s.Now()), nil
+	last := visits[family]
+	return seen{at: last.At, entries: last.Entries}, nil
 }
 
-// lastVisits finds, family by family, what the reader was shown before this
-// sitting, as far as the newest reads tell.
+// lastVisits finds the same for every family that the reader has opened.
 func (s *Server) lastVisits(ctx context.Context, v visit) (map[uuid.UUID]disclosure.Seen, error) {
-	records, _, err := s.Log.List(ctx, audit.OwnScope(v.by().Worker), audit.Filter{
-		Worker: v.by().Worker, Kind: audit.KindRead, Outcome: audit.OutcomeReleased,
-	}, audit.Page{Limit: 100})
+	visits, err := s.Log.LastVisits(ctx, v.by().Worker, uuid.Nil, s.Now(), sitting)
 	if err != nil {
 		return nil, err
 	}
-	of := map[uuid.UUID][]audit.Record{}
-	for _, r := range whole(records) {
-		of[r.Family] = append(of[r.Family], r)
-	}
-	out := map[uuid.UUID]disclosure.Seen{}
-	for family, reads := range of {
-		if before := visitBefore(reads, s.Now()); !before.at.IsZero() {
-			out[family] = disclosure.Seen{At: before.at, Entries: before.entries}
-		}
+	out := make(map[uuid.UUID]disclosure.Seen, len(visits))
+	for family, last := range visits {
+		out[family] = disclosure.Seen{At: last.At, Entries: last.Entries}
 	}
 	return out, nil
-}
-
-// whole leaves out reads of one entry or for a form: what they did not show is
-// not new for that.
-func whole(records []audit.Record) []audit.Record {
-	return slices.DeleteFunc(records, func(r audit.Record) bool { return r.Details["only"] != "" })
-}
-
-// visitBefore joins reads, newest first, into visits and gives the last one
-// before the present: all of its pages count.
-func visitBefore(records []audit.Record, now time.Time) seen {
-	i, last := 0, now
-	for ; i < len(records) && last.Sub(records[i].Occurred) < sitting; i++ {
-		last = records[i].Occurred
-	}
-	if i == len(records) {
-		return seen{}
-	}
-	before := seen{at: records[i].Occurred, entries: map[uuid.UUID]int{}}
-	for last = before.at; i < len(records) && last.Sub(records[i].Occurred) < sitting; i++ {
-		last = records[i].Occurred
-		for _, released := range records[i].Released {
-			for _, e := range released.Entries {
-				before.entries[e.Entry] = max(before.entries[e.Entry], int(e.Version))
-			}
-		}
-	}
-	return before
 }
 
 type accessesPage struct {
@@ -291,6 +253,7 @@ type accessRow struct {
 	When              time.Time
 	What              string
 	Family            string
+	FamilyRef         string
 	Purpose           string
 	Outcome           string
 	Parts             int
@@ -316,6 +279,12 @@ func (s *Server) myAccesses(w http.ResponseWriter, r *http.Request, v visit) err
 	if err != nil {
 		return err
 	}
+	refs := map[uuid.UUID]string{}
+	if s.Audit != nil {
+		if refs, err = s.Audit.Explain.FamilyRefs(r.Context(), p, audit.OwnScope(p.Worker), records); err != nil {
+			return err
+		}
+	}
 	for i := range records {
 		rec := &records[i]
 		row := accessRow{When: rec.Occurred, What: s.words.known("event."+string(rec.Kind), string(rec.Kind)),
@@ -324,7 +293,7 @@ func (s *Server) myAccesses(w http.ResponseWriter, r *http.Request, v visit) err
 			row.Purpose = purpose.Name
 		}
 		if rec.Family != uuid.Nil && rec.Outcome == audit.OutcomeReleased {
-			row.Family = rec.Family.String()
+			row.Family, row.FamilyRef = rec.Family.String(), cmp.Or(refs[rec.Family], row.Reference)
 		}
 		page.Rows = append(page.Rows, row)
 	}

@@ -38,6 +38,8 @@ type cellPanel struct {
 	From, Until, Why string
 	Clause           *clauseLine
 	Owners           []string
+	Row, Column      string // of the grid, as the form for several cells names them
+	Use              *cellUse
 	Needs            string
 	Back             string
 	Theirs           []ruleLine // what somebody else saved meanwhile
@@ -86,7 +88,7 @@ func (s *Server) panel(r *http.Request, v visit, m matrix, q gridAsk, cell strin
 		base = "/policy/drafts/" + draft.String()
 	}
 	p := &cellPanel{ID: cell, Action: base + "/cells/" + cell, Part: upperFirst(section.Name), Who: s.kindName(m.version, kind), Lower: lowerName(s.kindName(m.version, kind)), Purpose: s.purposeName(m.version, letter),
-		Query: q, Now: s.words.say("level.was." + standing.Level), Seen: policy.Fingerprint(rows), Back: base + "?" + q.query()}
+		Query: q, Now: s.words.say("level.was." + standing.Level), Seen: policy.Fingerprint(rows), Back: base + "?" + q.query() + "&agency=" + kind, Row: "row." + code, Column: "column." + kind}
 	if widens, changed := m.change(key); changed {
 		p.Was = s.words.say("level.was." + policy.StandingOf(section, kind, m.was[key]).Level)
 		p.Class, p.Mark = s.mark(widens)
@@ -336,7 +338,7 @@ func (s *Server) cellForm(r *http.Request, kind string, section policy.Section) 
 	}
 	form := &cellForm{rule: f.Get("rule"), seen: f.Get("seen"), row: policy.Row{
 		Section: section.Code, To: to, Level: f.Get("level"), Roles: f["role"], Masks: f["mask"], Conditions: f["condition"], Clause: f.Get("clause"),
-		From: f.Get("from"), Until: f.Get("until"), Why: strings.Join(strings.Fields(f.Get("why")), " "),
+		From: typedDay(f.Get("from")), Until: typedDay(f.Get("until")), Why: strings.Join(strings.Fields(f.Get("why")), " "),
 	}}
 	return form
 }

@@ -293,6 +293,8 @@ type changesPage struct {
 	Errors   []formError
 	Write    bool
 	Can      bool
+	Ask      bool // the rest of the report was not asked for yet
+	AskVoid  bool // it was, and the draft or the version in force has changed since
 }
 
 type submitForm struct{ Why, Starts, Revision string }
@@ -343,6 +345,9 @@ func (s *Server) changesPage(w http.ResponseWriter, r *http.Request, v visit, st
 		}
 		view := s.reportView(r.Context(), &made.report, version, made.examples, "/policy/drafts/"+id.String())
 		view.Made = made.at
+		if err := s.previewed(r.Context(), v, d, version, &view, &page); err != nil {
+			return s.officeFault(err)
+		}
 		page.Report = &view
 		page.Can = page.Write && view.Passed && (view.Total > 0 || len(made.report.Files) > 0)
 	}
@@ -350,6 +355,39 @@ func (s *Server) changesPage(w http.ResponseWriter, r *http.Request, v visit, st
 	page.Draft.Here = "changes"
 	s.countDraft(&page.Draft, d, now, s.agencies(r.Context()))
 	return s.write(w, v, status, "policychanges", sheet{Title: title, Page: page, Nav: "policy"})
+}
+
+// previewed puts the rest of a draft's report into the view, where an officer
+// asked for it and it still speaks of this draft.
+func (s *Server) previewed(ctx context.Context, v visit, d policy.Draft, version *policy.Version, view *reportView, page *changesPage) error {
+	preview, err := s.Office.Previewed(ctx, v.by(), d.ID)
+	if err != nil && !errors.Is(err, policy.ErrUnknown) {
+		return err
+	}
+	if preview.Effect != nil {
+		view.Effect = s.effectView(ctx, preview.Effect, version)
+	}
+	page.Ask = (preview.Effect == nil || preview.Effect.State == policy.EffectFailed) && len(view.Refused) == 0 && !d.Submitted && (mayWrite(v) || mayApprove(v))
+	page.AskVoid = preview.Void
+	return nil
+}
+
+// askPreview asks for the rest of a draft's report.
+func (s *Server) askPreview(w http.ResponseWriter, r *http.Request, v visit) error {
+	id, err := pathUUID(r, "draft")
+	if err != nil {
+		return s.officeFault(err)
+	}
+	if err := r.ParseForm(); err != nil {
+		return &fault{status: http.StatusBadRequest, key: "error.draft", cause: err}
+	}
+	_, _, err = s.Office.Preview(r.Context(), v.by(), v.request, id, submitForm{Revision: r.PostForm.Get("revision")}.revision())
+	var conflict *policy.Conflict
+	if err != nil && !errors.As(err, &conflict) { // the page shows the draft as it is now, and asks again
+		return s.officeFault(err)
+	}
+	http.Redirect(w, r, "/policy/drafts/"+id.String()+"/changes#past", http.StatusSeeOther)
+	return nil
 }
 
 // countDraft counts the changed cells for the bar.

@@ -20,6 +20,7 @@ type documentsPage struct {
 type documentPage struct {
 	policy.Paper
 	Short, CSV string
+	Report     string // address of the page whose report it is; "" none
 }
 
 // readsPapers is for whoever looks after information, and the auditor.
@@ -66,16 +67,16 @@ func (s *Server) showDocument(w http.ResponseWriter, r *http.Request, v visit) e
 		sh.Receipt = receipt.String()
 	}
 	paper, err := s.Papers.Paper(r.Context(), v.by(), code)
-	return s.writePaper(w, r, v, sh, paper, err)
+	return s.writePaper(w, r, v, sh, paper, err, "")
 }
 
 // agreementDocument is the paper that the parties of an agreement sign.
 func (s *Server) agreementDocument(w http.ResponseWriter, r *http.Request, v visit) error {
 	paper, err := s.Papers.Agreement(r.Context(), v.by(), chi.URLParam(r, "agreement"))
-	return s.writePaper(w, r, v, sheet{Nav: "documents"}, paper, err)
+	return s.writePaper(w, r, v, sheet{Nav: "documents"}, paper, err, "")
 }
 
-func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, v visit, sh sheet, paper policy.Paper, err error) error {
+func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, v visit, sh sheet, paper policy.Paper, err error, report string) error {
 	if errors.Is(err, disclosure.ErrNoPaper) {
 		return &fault{status: http.StatusNotFound, key: "error.no-document"}
 	}
@@ -87,11 +88,8 @@ func (s *Server) writePaper(w http.ResponseWriter, r *http.Request, v visit, sh 
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+paper.Code+`.csv"`)
-		_, _ = w.Write(raw)
-		return nil
+		return giveAs(w, "text/csv; charset=utf-8", paper.Code+".csv", raw)
 	}
-	sh.Title, sh.Page = paper.Title, documentPage{Paper: paper, Short: shortDigest(paper.Digest), CSV: "?format=csv"}
+	sh.Title, sh.Page = paper.Title, documentPage{Paper: paper, Short: shortDigest(paper.Digest), CSV: "?format=csv", Report: report}
 	return s.write(w, v, http.StatusOK, "policydocument", sh)
 }

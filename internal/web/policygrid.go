@@ -22,6 +22,7 @@ type gridPage struct {
 	No       int
 	Since    time.Time
 	Base     string // address of the grid
+	Query    gridAsk
 	Purposes []pick
 	Shows    []pick
 	Agencies []pick
@@ -177,6 +178,9 @@ func (s *Server) gridAsk(r *http.Request, v visit, version *policy.Version, form
 			q.purpose = version.Purposes[0].Code
 		}
 	}
+	if _, kind, ok := cellAt(pathCell(r)); ok && q.agency == "" {
+		q.agency = kind // a narrow screen shows the column of the cell that is open
+	}
 	if k, ok := version.Kind(q.agency); !ok || !k.Records {
 		q.agency = v.by().Kind
 		if k, ok := version.Kind(q.agency); !ok || !k.Records {
@@ -238,7 +242,7 @@ func (s *Server) fillGrid(page *gridPage, m matrix, q gridAsk, current string) {
 		}
 		page.Shows = append(page.Shows, pick{Value: value, Text: s.words.say("grid.show." + show), Chosen: value == q.show})
 	}
-	page.Find, page.Show = q.find, q.show
+	page.Find, page.Show, page.Query = q.find, q.show, q
 	for i, k := range m.receives {
 		on := k.Code == q.agency || q.agency == "" && i == 0
 		page.Columns = append(page.Columns, gridColumn{Kind: k.Code, Name: s.kindName(m.version, k.Code), On: on})
@@ -362,12 +366,16 @@ func (s *Server) showMatrix(w http.ResponseWriter, r *http.Request, v visit) err
 			return err
 		}
 	}
+	receipt, err := s.tellUse(r, v, m, page.Panel)
+	if err != nil {
+		return err
+	}
 	drafts, err := s.Office.Drafts(r.Context(), v.by())
 	if err != nil {
 		return s.officeFault(err)
 	}
 	page.Drafts = s.proposedDrafts(drafts, s.agencies(r.Context()))
-	return s.write(w, v, http.StatusOK, "policygrid", sheet{Title: s.words.say("grid.title"), Page: page, Nav: "policy"})
+	return s.write(w, v, http.StatusOK, "policygrid", sheet{Title: s.words.say("grid.title"), Page: page, Nav: "policy", Receipt: receipt})
 }
 
 // showDraft is a draft's matrix against the one in force, and one of its cells.
@@ -427,7 +435,11 @@ func (s *Server) draftPage(w http.ResponseWriter, r *http.Request, v visit, stat
 		}
 		title = s.words.say("cell.title", page.Panel.Part, page.Panel.Who, title)
 	}
-	return s.write(w, v, status, "policygrid", sheet{Title: title, Page: page, Nav: "policy"})
+	receipt, err := s.tellUse(r, v, m, page.Panel)
+	if err != nil {
+		return err
+	}
+	return s.write(w, v, status, "policygrid", sheet{Title: title, Page: page, Nav: "policy", Receipt: receipt})
 }
 
 func (s *Server) countChanges(page *gridPage, m matrix) {

@@ -81,6 +81,19 @@ func officersWalk(t *testing.T) {
 	author.waitFor(`document.activeElement.id === "cell"`)
 	author.full("policy-cell")
 
+	// A whole row: listed first, and left as it is.
+	author.click("Change the whole row")
+	author.full("policy-several")
+	author.script(`document.querySelector("input[name=level][value=existence]").click()`)
+	author.click("List what would change") // without a reason
+	author.full("policy-several-error")
+	author.fill("#why", "A trial")
+	author.click("List what would change")
+	author.full("policy-several-list")
+	if !strings.Contains(author.text(), "Nothing is saved yet.") {
+		t.Error("the list does not say that nothing is saved")
+	}
+
 	// The story that says otherwise is told anew, as text.
 	const story = "stories/police-and-treatment.yaml"
 	rules := "/policy/rules?draft=" + strings.TrimPrefix(draft, "/policy/drafts/")
@@ -118,6 +131,10 @@ func officersWalk(t *testing.T) {
 		t.Error("the author can publish alone")
 	}
 	h.weigh(t)
+	author.click("Send a reminder")
+	author.full("approval-reminded")
+	author.click("Download the report")
+	author.full("approval-report")
 
 	before := h.seesInvolvement(t)
 	mh := h.slowWindow(t, browser)

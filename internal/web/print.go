@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kith/internal/audit"
+	"kith/internal/audit/proof"
 	"kith/internal/disclosure"
 )
 
@@ -78,11 +79,19 @@ func (s *Server) print(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil || done {
 		return err
 	}
+	// The read is named, so that whoever explains the print finds what was on the sheet.
+	read, err := proof.ParseReceipt(rec.view.Receipt)
+	if err != nil {
+		return err
+	}
+	if err := s.involve(r, v, rec); err != nil {
+		return err
+	}
 	p := v.by()
 	receipt, err := s.Recorder.Append(r.Context(), audit.Event{
 		Kind: audit.KindPrint, Outcome: audit.OutcomeDone, Agency: p.Agency, ActingFor: p.ActingFor, Principal: principalOf(p), Request: v.request,
 		Purpose: rec.view.Purpose, Reason: choice.Reason, Family: rec.view.Family, Children: rec.view.Children, Subjects: rec.view.Children,
-		Details: map[string]string{"parts": chosen[1:], "read": v.request},
+		Details: map[string]string{"parts": chosen[1:], "read": read.Event.String()},
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"kith/internal/disclosure"
+	"kith/internal/family"
 	"kith/internal/identity"
 	"kith/internal/policy"
 )
@@ -28,6 +29,10 @@ type record struct {
 	words    words
 	now      time.Time
 	before   seen
+
+	reader     uuid.UUID
+	agency     string             // of the reader
+	colleagues []family.Colleague // of that agency, where the page names who is involved
 
 	cards   []entryCard // by section, in the view's order
 	persons map[uuid.UUID]*person
@@ -214,7 +219,7 @@ func (r *record) owner(code string) string {
 func (r *record) card(section policy.Section, s disclosure.SectionView, e *disclosure.EntryView) entryCard {
 	c := entryCard{
 		ID: e.ID, Version: e.Version, Section: s.Section, Part: upperFirst(s.Name), Group: section.Group, Owner: r.owner(e.Owner), OwnerCode: e.Owner,
-		Recorded: e.Dates.Recorded, Day: e.Dates.Event, Subjects: r.names(e.Subjects), People: e.Subjects, Why: e.Reason,
+		Recorded: e.Dates.Recorded, Day: e.Dates.Event, Subjects: r.names(e.Subjects), People: e.Subjects, Why: r.why(e),
 		Href:    "/families/" + r.view.Family.String() + "/parts/" + s.Section + "#entry-" + e.ID.String(),
 		Page:    "/entries/" + e.ID.String() + "?family=" + r.view.Family.String(),
 		Concern: "/entries/" + e.ID.String() + "/concern?family=" + r.view.Family.String(),
@@ -257,6 +262,24 @@ func (r *record) card(section policy.Section, s disclosure.SectionView, e *discl
 	c.Labels = r.labels(e)
 	c.Heading = r.heading(section, c.content)
 	return c
+}
+
+// why says what allowed an entry. A clause is named by its agreement's title:
+// codes stand on the pages of the policy alone.
+func (r *record) why(e *disclosure.EntryView) string {
+	if e.Grant != "" || len(e.Clauses) == 0 {
+		return e.Reason
+	}
+	var clauses []string
+	for _, c := range e.Clauses {
+		id, number, _ := strings.Cut(c, " cl. ")
+		at := slices.IndexFunc(r.version.Agreements, func(a policy.AgreementText) bool { return a.ID == id })
+		if at < 0 || number == "" {
+			return e.Reason
+		}
+		clauses = append(clauses, r.words.say("entry.clause", r.version.Agreements[at].Title, number))
+	}
+	return r.words.say("entry.allowed", joinWords(clauses))
 }
 
 // asSaid writes a month as words; other words stay as they were said.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"kith/internal/disclosure"
 	"kith/internal/identity"
 )
 
@@ -44,13 +45,15 @@ type sheet struct {
 // who is the person signed in, as the header says it.
 type who struct {
 	Name, Role, Agency string
-	Worker             bool // opens family records
-	Policy             bool // works on the sharing policy
-	Manager            bool // allocates work
-	Audit              bool // looks after the log
-	Account            bool // answers people who ask what was shared about them
-	Admin              bool // looks after the hub
-	Both               bool // works on the policy and looks after the log: one at a time
+	Worker             bool   // opens family records
+	Policy             bool   // works on the sharing policy
+	Manager            bool   // allocates work
+	Steward            bool   // looks after which records are one person
+	Audit              bool   // looks after the log
+	Account            bool   // answers people who ask what was shared about them
+	Admin              bool   // looks after the hub
+	Queue              string // how many reviews wait, on pages about the log; "" none
+	Both               bool   // works on the policy and looks after the log: one at a time
 }
 
 // purposeBar says for what, about whom and since when.
@@ -65,7 +68,7 @@ type purposeBar struct {
 func parsePages(w words, a assets, now func() time.Time) (pages, error) {
 	funcs := template.FuncMap{
 		"t": w.say, "n": w.count, "asset": a.url, "day": longDay, "short": func(d string) string { return shortDay(d, now()) },
-		"clock": clockTime, "second": func(t time.Time) string { return t.In(london()).Format("15:04:05") }, "axis": axisOf, "stamp": func(t time.Time) string { return longDate(t) + ", " + clockTime(t) }, "tel": tel,
+		"clock": clockTime, "second": func(t time.Time) string { return t.In(london()).Format("15:04:05") }, "axis": axisOf, "shownday": shownDay, "stamp": func(t time.Time) string { return longDate(t) + ", " + clockTime(t) }, "tel": tel,
 		"phones": phonesIn, "join": joinWords,
 		"capital": upperFirst, "seq": func(n int) int { return n + 1 },
 		"wrong": wrongAt, "args": func(v ...any) []any { return v }, "date": func(t time.Time) string { return t.In(london()).Format(time.DateOnly) },
@@ -103,6 +106,9 @@ func (s *Server) write(w http.ResponseWriter, v visit, status int, page string, 
 	if v.signedIn() && !sh.Bare {
 		sh.Who = s.who(v.by())
 		sh.Who.wear(sh.Nav)
+		if page, ok := sh.Page.(interface{ queue() string }); ok {
+			sh.Who.Queue = page.queue()
+		}
 		sh.Ends = v.session.Idle
 		sh.Warn = int64(v.session.Idle.Sub(s.Now()).Seconds())
 	}
@@ -121,7 +127,7 @@ func (s *Server) write(w http.ResponseWriter, v visit, status int, page string, 
 }
 
 func (s *Server) who(p identity.Principal) *who {
-	return &who{Name: p.WorkerName, Role: s.words.role(p.Roles), Agency: s.agencyName(p.Agency), Worker: opensRecords(p), Policy: s.policyPages(p), Manager: manages(p),
+	return &who{Name: p.WorkerName, Role: s.words.role(p.Roles), Agency: s.agencyName(p.Agency), Worker: opensRecords(p), Policy: s.policyPages(p), Manager: manages(p), Steward: disclosure.Steward(p),
 		Audit: s.auditPages(p), Account: s.Audit != nil && p.Has(roleSubjectAccess), Admin: s.Admin != nil && p.Has(roleAdmin)}
 }
 

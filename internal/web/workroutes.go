@@ -41,6 +41,9 @@ func (s *Server) workRoutes() {
 	s.mux.Get("/concerns", s.worker(s.concerns))
 	s.mux.Get("/concerns/{concern}", s.worker(s.answerConcern))
 	s.mux.Post("/concerns/{concern}", s.worker(s.answerConcern))
+	s.mux.Get("/records", s.worker(s.sentRecords))
+	s.mux.Get("/records/{record}/separation", s.worker(s.separate))
+	s.mux.Post("/records/{record}/separation", s.worker(s.separate))
 
 	s.mux.Post("/drafts", s.worker(s.autosave))
 	s.mux.Get("/drafts/{draft}", s.worker(s.resumeDraft))
