@@ -177,3 +177,35 @@ func TestCountsBelowFiveAreNotTold(t *testing.T) {
 		}
 	}
 }
+
+// A version that was starved for a moment takes nothing from anybody; one that
+// is always late does, and is not waited for without end.
+func TestAStarvedMomentIsNoLoss(t *testing.T) {
+	t.Parallel()
+	compiled := func(b Bundle, deadline time.Duration) *Active {
+		t.Helper()
+		a, err := Activate(b, Options{Deadline: deadline})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	old, fresh := edited(t, nil), edited(t, map[string]func(string) string{"matrix/mh-involvement.yaml": withRow(policeSummary)})
+	question := []json.RawMessage{encoded(t, asPolice(shippedVersion(t)))}
+	want, err := newReplayer(compiled(old, testDeadline), compiled(fresh, testDeadline)).replay(t.Context(), question)
+	if err != nil || len(want[0].Flips) == 0 || want[0].Late {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	starved := newReplayer(compiled(old, time.Nanosecond), compiled(fresh, time.Nanosecond))
+	got, err := starved.replay(t.Context(), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("starved for a moment it says otherwise:\n%s", diff)
+	}
+	starved.asked.Store(patientTimes)
+	if got, err = starved.replay(t.Context(), question); err != nil || !got[0].Late {
+		t.Errorf("out of patience: %+v, %v", got, err)
+	}
+}
