@@ -22,7 +22,8 @@ import (
 const benchUsage = `usage: kith bench [flags]      what a read costs beside the least that it could cost
 
   --quick         one borough of 1000 families, two seconds a line
-  --families LIST boroughs of these many families instead, such as 1000,20000
+  --families LIST boroughs of these many families instead, such as 1000,20000,
+                  or none, for the log alone
   --log N         events in the log that is searched (default 10000000, with
                   --quick 1000000, with --families 0: none)
   --accesses N    accesses in the log: those of the backlog, of the export and of
@@ -55,9 +56,12 @@ type benchOptions struct {
 	asked         []int // sizes in place of both
 }
 
-// take reads sizes separated by commas.
+// take reads sizes separated by commas, or none.
 func (o *benchOptions) take(list string) error {
-	o.asked = nil
+	if o.asked = nil; list == "none" {
+		o.asked = []int{}
+		return nil
+	}
 	for word := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 100 {
