@@ -46,6 +46,13 @@ func (s *Server) listAccessEvents(w http.ResponseWriter, r *http.Request, p iden
 	if err != nil {
 		return err
 	}
+	filter.Section = r.URL.Query().Get("section")
+	if r.URL.Query().Get("out_of_hours") == "true" {
+		if filter.From.IsZero() || filter.Until.IsZero() {
+			return badField("out_of_hours", "needs from and until: the bank holidays of that time are looked up")
+		}
+		filter.Outside = s.Reviews.Hours(filter.From, filter.Until)
+	}
 	// Reading the log is an event, and it is written before anything is read.
 	viewed := eventBy(r.Context(), p, audit.KindLogView, audit.OutcomeDone)
 	viewed.Details, viewed.Family = filterDetails(r), filter.Family
