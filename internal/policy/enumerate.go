@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Space says how a change report walks the decision space: which agencies
@@ -72,20 +70,7 @@ func compare(ctx context.Context, before, after *Active, s Space) ([]difference,
 	}
 	found := make([][]difference, len(questions))
 	errs := make([]error, len(questions))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), max(len(questions), 1)) {
-		workers.Go(func() {
-			for i := range next {
-				found[i], errs[i] = c.ask(ctx, questions[i])
-			}
-		})
-	}
-	for i := range questions {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
+	sideBySide(len(questions), func(i int) { found[i], errs[i] = c.ask(ctx, questions[i]) })
 	var all []difference
 	w := walked{Inputs: len(questions)}
 	for i := range questions {

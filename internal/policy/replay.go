@@ -75,24 +75,29 @@ func (r *replayer) concerns(c Caller) bool {
 	return r.differ.global || r.differ.changed[c.Agency] || r.differ.changed[c.Kind]
 }
 
-// replay puts as many questions at a time as there are processors.
-func (r *replayer) replay(ctx context.Context, inputs []json.RawMessage) ([]Replayed, error) {
-	out := make([]Replayed, len(inputs))
-	errs := make([]error, len(inputs))
+// sideBySide does n things, as many at a time as there are processors.
+func sideBySide(n int, do func(i int)) {
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), max(len(inputs), 1)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
 			for i := range next {
-				out[i], errs[i] = r.one(ctx, inputs[i])
+				do(i)
 			}
 		})
 	}
-	for i := range inputs {
+	for i := range n {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
+}
+
+// replay puts as many questions at a time as there are processors.
+func (r *replayer) replay(ctx context.Context, inputs []json.RawMessage) ([]Replayed, error) {
+	out := make([]Replayed, len(inputs))
+	errs := make([]error, len(inputs))
+	sideBySide(len(inputs), func(i int) { out[i], errs[i] = r.one(ctx, inputs[i]) })
 	for _, err := range errs {
 		if err != nil {
 			return nil, err
@@ -117,6 +122,9 @@ func (r *replayer) one(ctx context.Context, raw json.RawMessage) (Replayed, erro
 	}
 	if ctx.Err() != nil {
 		return Replayed{}, ctx.Err()
+	}
+	if errors.Is(errs[0], context.DeadlineExceeded) { // against no answer everything would look like a gain
+		return Replayed{Bad: true}, nil
 	}
 	return Replayed{Flips: flipsBetween(in, decisions[0], decisions[1]), Late: errs[1] != nil}, nil
 }

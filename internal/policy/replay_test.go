@@ -205,7 +205,12 @@ func TestAStarvedMomentIsNoLoss(t *testing.T) {
 		t.Errorf("starved for a moment it says otherwise:\n%s", diff)
 	}
 	starved.asked.Store(patientTimes)
-	if got, err = starved.replay(t.Context(), question); err != nil || !got[0].Late {
-		t.Errorf("out of patience: %+v, %v", got, err)
+	if got, err = starved.replay(t.Context(), question); err != nil || !got[0].Bad || len(got[0].Flips) > 0 {
+		t.Errorf("out of patience with both: %+v, %v", got, err)
+	}
+	late := newReplayer(compiled(old, testDeadline), compiled(fresh, time.Nanosecond))
+	late.asked.Store(patientTimes)
+	if got, err = late.replay(t.Context(), question); err != nil || !got[0].Late || got[0].Bad {
+		t.Errorf("out of patience with the draft: %+v, %v", got, err)
 	}
 }
